@@ -1,0 +1,164 @@
+/*
+ * Bytes in and out. This is the hot path: positional arguments, one crossing a call, no allocation. Descriptors are
+ * always non-blocking; a descriptor that is no socket (a pipe, a terminal) is noticed by its ENOTSOCK and read or
+ * written instead, so that sockets pay nothing for it.
+ */
+#include "internal.h"
+
+#include <limits.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static bool message_flags(int bits, int *flags) {
+  if ((bits & ~(FDS_MSG_PEEK | FDS_MSG_OOB | FDS_MSG_MORE)) != 0) return false;
+  *flags = ((bits & FDS_MSG_PEEK) != 0 ? MSG_PEEK : 0) | ((bits & FDS_MSG_OOB) != 0 ? MSG_OOB : 0) |
+           ((bits & FDS_MSG_MORE) != 0 ? MSG_MORE : 0);
+  return true;
+}
+
+static ssize_t receive_bytes(int fd, uint8_t *data, size_t length, int flags) {
+  ssize_t count;
+  do {
+    count = recv(fd, data, length, flags);
+    if (count < 0 && errno == ENOTSOCK && flags == 0) count = read(fd, data, length);
+  } while (count < 0 && errno == EINTR);
+  return count;
+}
+
+static ssize_t send_bytes(int fd, const uint8_t *data, size_t length, int flags) {
+  ssize_t count;
+  do {
+    count = send(fd, data, length, flags | MSG_NOSIGNAL);
+    if (count < 0 && errno == ENOTSOCK && flags == 0) count = write(fd, data, length);
+  } while (count < 0 && errno == EINTR);
+  return count;
+}
+
+/* recv(fd, bytes) or recv(fd, bytes, offset, length, flags) */
+static napi_value receive(napi_env env, napi_callback_info info) {
+  fds_call call;
+  int fd, bits, flags = 0;
+  uint8_t *data;
+  size_t length;
+  if (!fds_begin(env, info, 2, &call) || !fds_int(&call, 0, &fd)) return fds_bad_argument(env);
+  if (call.count == 2) {
+    if (!fds_bytes(&call, 1, &data, &length)) return fds_bad_argument(env);
+  } else if (call.count < 5 || !fds_range(&call, 1, &data, &length) || !fds_int(&call, 4, &bits) ||
+             !message_flags(bits, &flags)) {
+    return fds_bad_argument(env);
+  }
+  if (length == 0) return fds_bad_argument(env);
+  ssize_t count = receive_bytes(fd, data, length, flags);
+  return count < 0 ? fds_errno(env) : fds_number(env, count);
+}
+
+/* send(fd, bytes) or send(fd, bytes, offset, length, flags) */
+static napi_value transmit(napi_env env, napi_callback_info info) {
+  fds_call call;
+  int fd, bits, flags = 0;
+  uint8_t *data;
+  size_t length;
+  if (!fds_begin(env, info, 2, &call) || !fds_int(&call, 0, &fd)) return fds_bad_argument(env);
+  if (call.count == 2) {
+    if (!fds_bytes(&call, 1, &data, &length)) return fds_bad_argument(env);
+  } else if (call.count < 5 || !fds_range(&call, 1, &data, &length) || !fds_int(&call, 4, &bits) ||
+             !message_flags(bits, &flags)) {
+    return fds_bad_argument(env);
+  }
+  ssize_t count = send_bytes(fd, data, length, flags);
+  return count < 0 ? fds_errno(env) : fds_number(env, count);
+}
+
+/* sendv(fd, array of bytes, offset into the first of them) */
+static napi_value transmit_gathered(napi_env env, napi_callback_info info) {
+  fds_call call;
+  int fd;
+  uint32_t chunks;
+  size_t offset;
+  struct iovec vector[IOV_MAX];
+  if (!fds_begin(env, info, 3, &call) || !fds_int(&call, 0, &fd) ||
+      napi_get_array_length(env, call.values[1], &chunks) != napi_ok || !fds_size(&call, 2, &offset))
+    return fds_bad_argument(env);
+  if (chunks > IOV_MAX) chunks = IOV_MAX;
+  for (uint32_t i = 0; i < chunks; i += 1) {
+    fds_call element = call;
+    uint8_t *data;
+    size_t length;
+    if (napi_get_element(env, call.values[1], i, &element.values[0]) != napi_ok ||
+        !fds_bytes(&element, 0, &data, &length))
+      return fds_bad_argument(env);
+    if (i == 0) {
+      if (offset > length) return fds_bad_argument(env);
+      data += offset;
+      length -= offset;
+    }
+    vector[i] = (struct iovec){.iov_base = data, .iov_len = length};
+  }
+  struct msghdr message = {.msg_iov = vector, .msg_iovlen = chunks};
+  ssize_t count;
+  do {
+    count = sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (count < 0 && errno == ENOTSOCK) count = writev(fd, vector, (int)chunks);
+  } while (count < 0 && errno == EINTR);
+  return count < 0 ? fds_errno(env) : fds_number(env, count);
+}
+
+/*
+ * receive(fd, pool offset, small): reads into the thread's block. Fewer than `small` bytes are copied to the pool in
+ * the same crossing, if they fit behind the offset; JavaScript knows by the same comparison where they are.
+ */
+static napi_value receive_chunk(napi_env env, napi_callback_info info) {
+  fds_call call;
+  int fd;
+  size_t offset, small;
+  if (!fds_begin(env, info, 3, &call) || !fds_int(&call, 0, &fd) || !fds_size(&call, 1, &offset) ||
+      !fds_size(&call, 2, &small) || call.state->block == NULL)
+    return fds_bad_argument(env);
+  ssize_t count = receive_bytes(fd, call.state->block, FDS_BLOCK_BYTES, 0);
+  if (count < 0) return fds_errno(env);
+  if ((size_t)count < small && offset <= call.state->pool_bytes && (size_t)count <= call.state->pool_bytes - offset)
+    memcpy(call.state->pool + offset, call.state->block, (size_t)count);
+  return fds_number(env, count);
+}
+
+static bool keep(const fds_call *call, uint8_t **data, size_t *length, napi_ref *reference) {
+  napi_ref fresh;
+  if (!fds_bytes(call, 0, data, length)) return false;
+  if (napi_create_reference(call->env, call->values[0], 1, &fresh) != napi_ok) return false;
+  if (*reference != NULL) napi_delete_reference(call->env, *reference);
+  *reference = fresh;
+  return true;
+}
+
+/* setBlock(bytes): the block that receive reads into, of FDS_BLOCK_BYTES. */
+static napi_value set_block(napi_env env, napi_callback_info info) {
+  fds_call call;
+  uint8_t *data;
+  size_t length;
+  if (!fds_begin(env, info, 1, &call) || !fds_bytes(&call, 0, &data, &length) || length < FDS_BLOCK_BYTES ||
+      !keep(&call, &data, &length, &call.state->block_ref))
+    return fds_bad_argument(env);
+  call.state->block = data;
+  return fds_number(env, 0);
+}
+
+/* setPool(bytes): where small reads are copied to. */
+static napi_value set_pool(napi_env env, napi_callback_info info) {
+  fds_call call;
+  uint8_t *data;
+  size_t length;
+  if (!fds_begin(env, info, 1, &call) || !keep(&call, &data, &length, &call.state->pool_ref))
+    return fds_bad_argument(env);
+  call.state->pool = data;
+  call.state->pool_bytes = length;
+  return fds_number(env, 0);
+}
+
+bool fds_define_transfer(napi_env env, napi_value exports, fds_state *state) {
+  return fds_define(env, exports, state, "recv", receive) && fds_define(env, exports, state, "send", transmit) &&
+         fds_define(env, exports, state, "sendv", transmit_gathered) &&
+         fds_define(env, exports, state, "receive", receive_chunk) &&
+         fds_define(env, exports, state, "setBlock", set_block) &&
+         fds_define(env, exports, state, "setPool", set_pool);
+}

@@ -1,0 +1,163 @@
+/**
+ * The contract between the reactor and whatever supplies its sockets. A backend supplies three things that must match:
+ * the sockets, the {@link Demultiplexer} that can wait on them, and the {@link Driver}, which starts a turn. All policy
+ * (registrations, select, the order of dispatch, budgets, timers, connections) stands above, once.
+ *
+ * What a backend promises:
+ *
+ *  1. Readiness is level-triggered: while a watched socket has a condition of its interest, every `wait` reports it.
+ *     It may report a condition that has passed already (spurious readiness): verbs then return WOULD_BLOCK.
+ *  2. `wait` writes at most `capacity` triples (slot, generation, mask) into `events` and returns their count. What did
+ *     not fit keeps its place and comes with a later `wait`; no ready socket is passed over for ever.
+ *  3. A triple names the slot and generation of the socket's latest `watch`. After `watch(…, 0)` and after `closing` was
+ *     told, `wait` reports nothing more of that socket.
+ *  4. A mask holds READABLE, WRITABLE, ERROR as the socket is, and the hints HANGUP and READ_CLOSED. It may hold bits
+ *     that the interest lacks (the kernel cannot mask errors and hang-ups): the reactor masks.
+ *  5. While a watched socket is ready, or the deadline has passed, or `post` was called, the driver starts turns, each
+ *     from the top of the stack: never inside another turn, never within a call of the reactor.
+ *  6. When nothing is ready, due or posted, no turn is started and no processor time is used.
+ *  7. Verbs never block and never call back into user code. Would-block is a value.
+ *  8. `close`, `reset` and `detach` of a socket tell {@link BackendHost.closing} first, exactly once per socket.
+ *  9. `now` never goes back; it is the time that `schedule` speaks of.
+ * 10. What the backend cannot do is a `false` in `capabilities`, and the verb throws `ENOTSUP` that names it.
+ */
+import type { Family } from '../address.js';
+import type { Socket, SocketType } from '../socket.js';
+
+/** What a backend can do. Everything else behaves the same on every backend. */
+export interface Capabilities {
+  /** `bind` and `listen` are finished on return and throw their errors. */
+  readonly syncBind: boolean;
+  /** Urgent data: MSG_OOB, `atMark`, `oobInline`, and ERROR when it comes. */
+  readonly oob: boolean;
+  /** `MSG_PEEK`. */
+  readonly peek: boolean;
+  /** Raw sockets (with the system's permission). */
+  readonly raw: boolean;
+  /** READ_CLOSED may be asked for alone: a paused connection hears that its peer hung up. */
+  readonly hangupWhilePaused: boolean;
+  /** `shutdown('read')` and `shutdown('both')`. */
+  readonly shutdownRead: boolean;
+  /** Sockets have descriptors: `fileno`, `detach`. */
+  readonly rawDescriptors: boolean;
+  /** `reactor.socketPair`. */
+  readonly socketPair: boolean;
+  /** While nobody waits on a listening socket, connections stay in the system's queue. */
+  readonly acceptPause: boolean;
+  /** Unix datagram sockets. */
+  readonly unixDatagram: boolean;
+  /** Sockets of type `seqpacket`. */
+  readonly seqpacket: boolean;
+  /** Unix addresses in the abstract namespace. */
+  readonly abstractUnix: boolean;
+  /** Descriptors can be sent over unix sockets (`SCM_RIGHTS`). */
+  readonly descriptorPassing: boolean;
+  /** Several datagrams in one system call. */
+  readonly datagramBatch: boolean;
+  /** `getRawOption`, `setRawOption`, and every named option. */
+  readonly rawOptions: boolean;
+  /** `reusePort` balances connections between listeners. */
+  readonly reusePort: boolean;
+  /** `reactor.adopt`. */
+  readonly adopt: boolean;
+  /** The blocking verbs (`recvSync` and its siblings). */
+  readonly blocking: boolean;
+  /** `reactor.selectSync`. */
+  readonly selectSync: boolean;
+}
+
+/** What the reactor gives to its backend. */
+export interface BackendHost {
+  /** Runs one turn. Never throws. Called by the driver only. */
+  turn(): void;
+  /** The socket is about to lose its descriptor: the reactor drops its registration and its watch. */
+  closing(socket: BackendSocket): void;
+}
+
+/** A socket as its backend makes it: the user's verbs, and what the layers above need beneath them. */
+export interface BackendSocket extends Socket {
+  /** The reactor's record of this socket while it is watched. The backend only carries it. */
+  watch: object | null;
+
+  /** Whether `listen` was called: such a socket carries connections, not bytes. */
+  readonly listening: boolean;
+
+  /**
+   * Settles when a `bind` or `listen` that was begun has ended; rejects with its error, which is then no longer
+   * pending. With capability `syncBind` there is nothing to wait for.
+   */
+  settled(): Promise<void>;
+
+  /** The reactor's host that the socket was made for: tells sockets of another reactor apart. */
+  readonly host: BackendHost;
+
+  /**
+   * Receives what is there, at most 64 KiB, as a chunk: 0 at the end of the stream, WOULD_BLOCK when nothing is there,
+   * and otherwise a Buffer that belongs to the receiver. With `borrow` the Buffer is the backend's own and holds its
+   * bytes only until the next call of `receive` in this thread.
+   */
+  receive(borrow: boolean): Buffer | 0 | -1;
+}
+
+export interface SocketSpec {
+  readonly type: SocketType;
+  readonly family: Family;
+  readonly protocol: number;
+}
+
+/** Tells which watched sockets are ready. */
+export interface Demultiplexer {
+  /** Triples (slot, generation, mask), written by `wait`. */
+  readonly events: Int32Array;
+
+  /** Sets what is waited for: any interest replaces the one before; 0 removes the socket. The slot stays the same while it is watched. Throws `ERR_REACTOR_NOT_POLLABLE` or a SocketError, and then nothing has changed. */
+  watch(socket: BackendSocket, slot: number, generation: number, interest: number): void;
+
+  /** Reports what is ready now, without waiting, and returns the count of triples. */
+  wait(capacity: number): number;
+
+  /**
+   * Looks at `sockets` whether they are watched or not: `masks[i]` comes in as the interest of `sockets[i]` and goes out
+   * as its readiness, ANDed with the interest. Returns how many are not 0. With `timeoutMs` other than 0 (`null` = for
+   * ever) it blocks the thread until one is ready (capability `selectSync`).
+   */
+  look(sockets: readonly BackendSocket[], masks: Int32Array, timeoutMs: number | null): number;
+}
+
+/** Starts the turns, and keeps the time. */
+export interface Driver {
+  /** Milliseconds of a clock that never goes back; fractions count. */
+  now(): number;
+  /** Start a turn at `deadline` (of `now`) even when nothing is ready; `Infinity` for none. The latest call counts. */
+  schedule(deadline: number): void;
+  /** Start a turn soon. Posts before it starts are one. */
+  post(): void;
+  /** Keep the process alive from now on. Idempotent, as `release` is. */
+  hold(): void;
+  /** Let the process end although something is still watched. The state at the beginning. */
+  release(): void;
+}
+
+export interface Backend extends Disposable {
+  readonly name: 'kernel' | 'emulated' | 'simulated' | (string & {});
+  /** Why this backend runs, for `reactor.backend.reason`. */
+  readonly reason: string;
+  readonly capabilities: Capabilities;
+  readonly demultiplexer: Demultiplexer;
+  readonly driver: Driver;
+
+  /** Called once, before everything else, by the reactor that it serves; a second call throws `ERR_REACTOR_BACKEND`. */
+  attach(host: BackendHost): void;
+
+  /** A new socket: non-blocking, closed on exec. */
+  socket(spec: SocketSpec): BackendSocket;
+
+  /** A socket for a descriptor that exists already (capability `adopt`). It becomes non-blocking, and the reactor's to close. */
+  adopt(fd: number): BackendSocket;
+
+  /** Two connected unix sockets (capability `socketPair`). */
+  socketPair(spec: SocketSpec): [BackendSocket, BackendSocket];
+
+  /** Stops the driver and frees the demultiplexer. Sockets that are still open stay open. Idempotent. */
+  [Symbol.dispose](): void;
+}

@@ -1,0 +1,46 @@
+/** Addresses between fdset's form and that of node:net. */
+import { networkInterfaces } from 'node:os';
+import { type Address, checkAddress, type Family, isUnixAddress, toLiteral } from '../../address.js';
+import { misuse, notSupported, socketError } from '../../errors.js';
+
+/**
+ * What node:net's `listen` and `connect` take. Throws `ERR_REACTOR_ADDRESS` where the address is not of the socket's
+ * family, `ERR_REACTOR_NAME` for a name, `ENOTSUP` for what node:net cannot express.
+ */
+export function toEndpoint(value: unknown, family: Family, verb: string): Address {
+  const address = checkAddress(value);
+  if (isUnixAddress(address)) {
+    if (family !== 'unix')
+      throw misuse('ERR_REACTOR_ADDRESS', `${verb}: an ${family} socket takes { host, port }, got a path`);
+    return { path: address.path };
+  }
+  if (family !== 'ipv4' && family !== 'ipv6')
+    throw misuse('ERR_REACTOR_ADDRESS', `${verb}: a ${family} socket takes { path }, got a host`);
+  if (address.flowInfo !== undefined && address.flowInfo !== 0) throw notSupported(verb, 'rawOptions', 'emulated');
+  const host = toLiteral(address, family);
+  return { host: family === 'ipv6' ? withZone(host, address.scopeId, verb) : host, port: address.port };
+}
+
+// libuv resolves a zone by the interface's name only.
+function withZone(host: string, scopeId: number | undefined, verb: string): string {
+  if (scopeId === undefined || scopeId === 0 || host.includes('%')) return host;
+  for (const [name, entries] of Object.entries(networkInterfaces()))
+    if (entries?.some((entry) => entry.family === 'IPv6' && entry.scopeid === scopeId)) return `${host}%${name}`;
+  throw socketError('ENODEV', verb, { host, port: 0 });
+}
+
+/** The address that Node tells of a socket; `undefined` where it tells none. */
+export function fromEndpoint(host: string | undefined, port: number | undefined): Address | undefined {
+  if (host === undefined || port === undefined) return undefined;
+  const zone = host.indexOf('%');
+  if (zone === -1) return { host, port };
+  const scopeId = networkInterfaces()[host.slice(zone + 1)]?.find((entry) => entry.family === 'IPv6')?.scopeid;
+  const address = { host: host.slice(0, zone), port };
+  return scopeId === undefined ? address : { ...address, scopeId };
+}
+
+/** What `getsockname(2)` tells of a socket that was never bound. */
+export function unboundAddress(family: Family): Address | undefined {
+  if (family === 'ipv4') return { host: '0.0.0.0', port: 0 };
+  return family === 'ipv6' ? { host: '::', port: 0 } : undefined;
+}

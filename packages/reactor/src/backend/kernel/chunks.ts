@@ -1,0 +1,60 @@
+/**
+ * Where a thread's connections read to: one block of 64 KiB, reused. A small read is copied to a pooled block by the
+ * native core in the same crossing; a larger one takes the block along, and a new one is made. So a chunk belongs to
+ * its receiver, a kept chunk retains at most 8 KiB (64 KiB for a large read), and an idle connection holds no memory.
+ */
+import type { Core } from '../../native.js';
+
+const BLOCK_BYTES = 64 * 1024;
+const POOL_BYTES = 8 * 1024;
+/** Reads below this are copied: a page's worth of copying costs less than a new block. */
+const SMALL_BYTES = 4 * 1024;
+
+type BufferView = new (memory: ArrayBuffer, offset: number, length: number) => Buffer;
+// Buffer.from(memory, offset, length) checks its arguments anew, at three times the cost.
+const View = (Buffer as unknown as Record<symbol, BufferView>)[Symbol.species] as BufferView;
+
+export class ChunkReader {
+  readonly #core: Core;
+  #block = new ArrayBuffer(BLOCK_BYTES);
+  #pool = new ArrayBuffer(POOL_BYTES);
+  #offset = 0;
+
+  constructor(core: Core) {
+    this.#core = core;
+    core.setBlock(new Uint8Array(this.#block));
+    core.setPool(new Uint8Array(this.#pool));
+  }
+
+  /** Reads from `fd`: the count, or a negative errno. {@link take} gives the bytes, and must follow at once. */
+  read(fd: number, borrow: boolean): number {
+    return this.#core.receive(fd, this.#offset, borrow ? 0 : SMALL_BYTES);
+  }
+
+  /** The `count` bytes of the latest {@link read}. */
+  take(count: number, borrow: boolean): Buffer {
+    if (borrow) return new View(this.#block, 0, count);
+    if (count >= SMALL_BYTES) return this.#takeBlock(count);
+    if (count > POOL_BYTES - this.#offset) this.#refill(count);
+    const chunk = new View(this.#pool, this.#offset, count);
+    // Aligned to 8 bytes, as Node's own pool is: typed arrays can be laid over a chunk.
+    this.#offset = (this.#offset + count + 7) & ~7;
+    return chunk;
+  }
+
+  #takeBlock(count: number): Buffer {
+    const chunk = new View(this.#block, 0, count);
+    this.#block = new ArrayBuffer(BLOCK_BYTES);
+    this.#core.setBlock(new Uint8Array(this.#block));
+    return chunk;
+  }
+
+  /** The pool had no room, so the core copied nothing: the bytes are still at the beginning of the block. */
+  #refill(count: number): void {
+    this.#pool = new ArrayBuffer(POOL_BYTES);
+    this.#offset = 0;
+    const pool = new Uint8Array(this.#pool);
+    this.#core.setPool(pool);
+    pool.set(new Uint8Array(this.#block, 0, count));
+  }
+}

@@ -1,0 +1,31 @@
+/** Which backend runs, and why. */
+import { describe, misuse } from '../errors.js';
+import { loadCore } from '../native.js';
+import type { Backend } from './backend.js';
+import { EmulatedBackend } from './emulated/emulated.js';
+import { KernelBackend } from './kernel/kernel.js';
+
+export type BackendChoice = 'auto' | 'kernel' | 'emulated' | Backend;
+
+/**
+ * `auto` takes `kernel` where the native core loads and `emulated` elsewhere; the environment variable FDSET_BACKEND
+ * decides for `auto`. Throws `ERR_REACTOR_BACKEND` for an unknown one, or for `kernel` where there is no core.
+ */
+export function selectBackend(choice: BackendChoice = 'auto'): Backend {
+  if (typeof choice === 'object' && choice !== null) return choice;
+  const fromEnvironment = choice === 'auto' ? process.env['FDSET_BACKEND'] : undefined;
+  const name = fromEnvironment ?? choice;
+  const asked = fromEnvironment === undefined ? 'asked for' : 'asked for by FDSET_BACKEND';
+  if (name === 'emulated') return new EmulatedBackend(asked);
+  const core = loadCore();
+  if (name === 'kernel') {
+    if (typeof core === 'string') throw misuse('ERR_REACTOR_BACKEND', `the kernel backend cannot run here: ${core}`);
+    return new KernelBackend(core, asked);
+  }
+  if (name !== 'auto')
+    throw misuse(
+      'ERR_REACTOR_BACKEND',
+      `backend must be 'auto', 'kernel', 'emulated' or a Backend, got ${describe(name)}`,
+    );
+  return typeof core === 'string' ? new EmulatedBackend(core) : new KernelBackend(core, 'the native core is loaded');
+}

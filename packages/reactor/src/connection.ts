@@ -1,0 +1,610 @@
+/**
+ * A connection: a stream socket with a queue of writes and a flow of chunks.
+ *
+ *   reading   paused ──resume──▶ flowing ──end of stream──▶ ended
+ *             (paused: the kernel's buffer fills up and holds the peer back)
+ *   writing   open ──end()──▶ ending ──queue empty──▶ finished (FIN)
+ *   life      open ──both ended, or destroy, reset, error──▶ closed ──end of the turn──▶ told ('close')
+ */
+import { EventEmitter } from 'eventemitter3';
+import type { Address } from './address.js';
+import type { BackendSocket } from './backend/backend.js';
+import type { Departure, Dispatcher } from './dispatcher.js';
+import { describe, misuse, outOfRange, raise, type SocketError } from './errors.js';
+import { READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
+import type { ReadinessHandler, SocketRegistration } from './registration.js';
+import type { Socket } from './socket.js';
+import type { Timer } from './timers.js';
+import { WriteQueue } from './write-queue.js';
+
+/** Why a connection ended. `error` stands with `by: 'error'`, and where `destroy` was given one. */
+export interface CloseInfo {
+  by: 'peer' | 'local' | 'error' | 'shutdown';
+  error?: Error;
+}
+
+/**
+ * What a connection calls: one object for all of a listener's connections. Its methods are called before the listeners
+ * of the event of the same name. A method that throws closes this connection (see `onHandlerError`), and no other.
+ */
+export interface ConnectionHandler<Context = {}> {
+  open?(connection: Connection<Context>): void;
+  /** `chunk` belongs to the receiver, unless `borrowChunks` is set: then it holds its bytes until this method returns. */
+  data?(connection: Connection<Context>, chunk: Buffer): void;
+  /** What was queued has fallen to the low-water mark, after a `write` that returned `false`. */
+  drain?(connection: Connection<Context>): void;
+  /** The peer will send no more. Without `allowHalfOpen` the connection ends its own side then. */
+  end?(connection: Connection<Context>): void;
+  timeout?(connection: Connection<Context>): void;
+  /** The peer hung up while the connection was paused: what it sent before is still to be read. */
+  hangup?(connection: Connection<Context>): void;
+  /** Once, before `close`. */
+  error?(connection: Connection<Context>, error: Error): void;
+  /** Once, last of all. */
+  close?(connection: Connection<Context>, info: CloseInfo): void;
+}
+
+/** The events, with what their listeners are given. A network error that nobody hears is counted, never thrown. */
+export interface ConnectionEvents {
+  data: [chunk: Buffer];
+  end: [];
+  drain: [];
+  timeout: [];
+  hangup: [];
+  error: [error: Error];
+  close: [info: CloseInfo];
+}
+
+export interface ConnectionOptions {
+  /** Keep the writing side open when the peer has ended (false). */
+  allowHalfOpen?: boolean;
+  /** `write` returns `false` while more bytes than this are queued (64 KiB). */
+  highWaterMark?: number;
+  /** 'drain' comes when the queue has fallen to this many bytes (16 KiB). */
+  lowWaterMark?: number;
+  /** A queue beyond this destroys the connection with `ERR_REACTOR_SLOW_CONSUMER` (16 MiB). */
+  maxBufferedBytes?: number;
+  /** Hand out the reactor's own read block, valid until the handler returns: for handlers that keep nothing (false). */
+  borrowChunks?: boolean;
+}
+
+/** The options with their defaults, shared by a listener's connections. */
+export interface ConnectionSettings {
+  readonly allowHalfOpen: boolean;
+  readonly highWaterMark: number;
+  readonly lowWaterMark: number;
+  readonly maxBufferedBytes: number;
+  readonly borrowChunks: boolean;
+}
+
+/** What a connection needs of its reactor. */
+export interface ConnectionHost {
+  readonly dispatcher: Dispatcher;
+  readonly metrics: { unheardErrors: number };
+  /** Whether READ_CLOSED may be asked for alone. */
+  readonly hangupWhilePaused: boolean;
+}
+
+/** Who counts the connection. */
+export interface ConnectionOwner {
+  left(): void;
+}
+
+const DEFAULT_LINGER_MS = 2000;
+/** Queued bytes that leave at once, without waiting for the end of the turn. */
+const FLUSH_BYTES = 64 * 1024;
+
+/** Checks the options and fills in their defaults. */
+export function connectionSettings(options: ConnectionOptions = {}): ConnectionSettings {
+  const count = (name: 'highWaterMark' | 'lowWaterMark' | 'maxBufferedBytes', fallback: number): number => {
+    const value = options[name] ?? fallback;
+    if (typeof value !== 'number')
+      throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be a number of bytes, got ${describe(value)}`);
+    if (!(value >= 0)) throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be 0 or more bytes, got ${value}`);
+    return value;
+  };
+  const highWaterMark = count('highWaterMark', 64 * 1024);
+  const lowWaterMark = count('lowWaterMark', Math.min(16 * 1024, highWaterMark));
+  if (lowWaterMark > highWaterMark)
+    throw outOfRange(
+      'ERR_REACTOR_ARGUMENT',
+      `lowWaterMark must not lie above highWaterMark, got ${lowWaterMark} above ${highWaterMark}`,
+    );
+  return {
+    allowHalfOpen: options.allowHalfOpen ?? false,
+    highWaterMark,
+    lowWaterMark,
+    maxBufferedBytes: count('maxBufferedBytes', 16 * 1024 * 1024),
+    borrowChunks: options.borrowChunks ?? false,
+  };
+}
+
+interface FlushWaiter {
+  /** The count of written bytes that must have left. */
+  readonly mark: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+type Flow = 'paused' | 'flowing' | 'ended';
+type Writing = 'open' | 'ending' | 'finished';
+
+export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> implements Departure {
+  readonly context: Context;
+  readonly #host: ConnectionHost;
+  readonly #socket: BackendSocket;
+  readonly #handler: ConnectionHandler<Context>;
+  readonly #settings: ConnectionSettings;
+  readonly #owner: ConnectionOwner | null;
+  readonly #queue = new WriteQueue();
+  #registration: SocketRegistration | null = null;
+  #flow: Flow = 'paused';
+  #writing: Writing = 'open';
+  /** A 'data' listener was added: each chunk is emitted too. */
+  #heard = false;
+  #blocked = false;
+  #departing = false;
+  #needsDrain = false;
+  #closed: CloseInfo | null = null;
+  #told = false;
+  /** The writing side broke, and what the peer had sent before is still being read. */
+  #brokenPipe: Error | null = null;
+  /** close(): what comes in is thrown away. */
+  #discarding = false;
+  #written = 0;
+  #waiters: FlushWaiter[] | null = null;
+
+  /** Made by `reactor.serve` and `reactor.open`. */
+  constructor(
+    host: ConnectionHost,
+    socket: BackendSocket,
+    handler: ConnectionHandler<Context>,
+    settings: ConnectionSettings,
+    context: Context,
+    owner: ConnectionOwner | null = null,
+  ) {
+    super();
+    this.#owner = owner;
+    this.#host = host;
+    this.#socket = socket;
+    this.#handler = handler;
+    this.#settings = settings;
+    this.context = context;
+  }
+
+  /** One handler for all connections: the registration's `data` is the connection. */
+  static readonly #readiness: ReadinessHandler<unknown> = {
+    readable(_socket, registration) {
+      (registration.data as Connection).#onReadable();
+    },
+    writable(_socket, registration) {
+      (registration.data as Connection).#onWritable();
+    },
+    hangup(_socket, registration) {
+      (registration.data as Connection).#onHangup();
+    },
+  };
+
+  /** Registers the socket and tells `handler.open`. Called once, by the reactor. */
+  static start(connection: Connection<never>): void {
+    const opened = connection as unknown as Connection;
+    // Reading begins at once where there is a method for it, in the same system call that watches the socket.
+    if (opened.#handler.data !== undefined) opened.#flow = 'flowing';
+    opened.#registration = opened.#host.dispatcher.register(
+      opened.#socket,
+      opened.#interest(),
+      Connection.#readiness,
+      opened,
+      true,
+    );
+    try {
+      opened.#handler.open?.(opened);
+    } catch (error) {
+      opened.#handlerFailed(error);
+    }
+  }
+
+  /** A handler threw, or its promise was rejected: as an error of the connection. Called by the reactor. */
+  static fail(connection: Connection<never>, error: unknown): void {
+    (connection as unknown as Connection).#fail(
+      error instanceof Error ? error : new Error('a handler threw a value that is no Error', { cause: error }),
+    );
+  }
+
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  get remoteAddress(): Address | undefined {
+    return this.#socket.remoteAddress;
+  }
+
+  get localAddress(): Address | undefined {
+    return this.#socket.localAddress;
+  }
+
+  /** Bytes that were written and have not left yet. */
+  get bufferedBytes(): number {
+    return this.#queue.bytes;
+  }
+
+  /** Whether it is over: nothing more will be sent or received. */
+  get closed(): boolean {
+    return this.#closed !== null;
+  }
+
+  // --- writing -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Queues `data` (a string as UTF-8). It leaves in one gathered send at the end of the turn, or at once beyond 64 KiB.
+   * The bytes are referenced, not copied: leave them alone until 'drain', or until `bufferedBytes` is 0.
+   *
+   * Returns whether the queue is at or below the high-water mark; after `false`, 'drain' tells when to go on. On a closed
+   * connection it returns `false` and does nothing; after `end` it returns `false` and the connection gets an error
+   * `ERR_REACTOR_WRITE_AFTER_END`. Beyond `maxBufferedBytes` the connection is destroyed with
+   * `ERR_REACTOR_SLOW_CONSUMER`.
+   */
+  write(data: Uint8Array | string): boolean {
+    const chunk = typeof data === 'string' ? Buffer.from(data) : data;
+    if (!(chunk instanceof Uint8Array))
+      throw misuse('ERR_REACTOR_BUFFER', `write takes a Uint8Array or a string, got ${describe(data)}`);
+    if (this.#writing !== 'open' || this.#closed !== null || this.#brokenPipe !== null) return this.#refuse();
+    const queue = this.#queue;
+    if (chunk.length > 0) {
+      this.#written += chunk.length;
+      if (this.#settings.borrowChunks) this.#pushBorrowed(chunk);
+      else queue.push(chunk);
+      if (!this.#blocked) {
+        if (queue.bytes >= FLUSH_BYTES) this.#flushQueue();
+        else this.#depart();
+      }
+      if (queue.bytes > this.#settings.maxBufferedBytes) return this.#tooSlow();
+    }
+    if (queue.bytes <= this.#settings.highWaterMark) return true;
+    this.#needsDrain = true;
+    return false;
+  }
+
+  /** Sends what is queued now, as much as the system takes. */
+  flush(): void {
+    if (this.#closed === null && !this.#blocked) this.#flushQueue();
+  }
+
+  /**
+   * Resolves when everything written so far is in the kernel. Rejects once if the connection ends before that.
+   */
+  flushed(): Promise<void> {
+    if (this.#queue.bytes === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiters ??= [];
+      this.#waiters.push({ mark: this.#written, resolve, reject });
+    });
+  }
+
+  /** Writes `data`, and ends the stream (FIN) after all that is queued. The peer may still send. Idempotent. */
+  end(data?: Uint8Array | string): void {
+    if (data !== undefined) this.write(data);
+    if (this.#writing !== 'open' || this.#closed !== null) return;
+    this.#writing = 'ending';
+    // Both sides are done and nothing is queued: close says it all.
+    if (this.#flow === 'ended' && this.#queue.bytes === 0) this.#finish({ by: 'peer' });
+    else if (!this.#blocked) this.#depart();
+  }
+
+  /**
+   * Ends in order: flush, FIN, read and discard until the peer's end or until `lingerMs` (2000) have passed without
+   * progress, close. Resolves when the connection is closed, whatever the reason.
+   */
+  close(options: { lingerMs?: number } = {}): Promise<void> {
+    const lingerMs = options.lingerMs ?? DEFAULT_LINGER_MS;
+    if (this.#told) return Promise.resolve();
+    const closed = new Promise<void>((resolve) => {
+      this.once('close', () => resolve());
+    });
+    if (this.#closed !== null) return closed;
+    this.#discarding = true;
+    this.end();
+    if (this.#flow === 'paused') this.#setFlow('flowing');
+    this.#lingerFor(lingerMs);
+    return closed;
+  }
+
+  /** Drops what is queued and closes. With an `error`, 'error' is told before 'close'. Idempotent. */
+  destroy(error?: Error): void {
+    if (this.#closed !== null) return;
+    this.#finish(error === undefined ? { by: 'local' } : { by: 'local', error });
+  }
+
+  /** As {@link destroy}, but the peer sees a reset (RST). */
+  reset(): void {
+    if (this.#closed !== null) return;
+    this.#socket.reset();
+    this.#finish({ by: 'local' });
+  }
+
+  // --- reading -------------------------------------------------------------------------------------------------------
+
+  /** Stops reading: the kernel's buffer fills, and the peer is held back. Idempotent. */
+  pause(): void {
+    if (this.#flow === 'flowing') this.#setFlow('paused');
+  }
+
+  /** Reads on, or begins to. Idempotent. */
+  resume(): void {
+    if (this.#flow === 'paused') this.#setFlow('flowing');
+  }
+
+  /** Whether it reads at the moment. */
+  get flowing(): boolean {
+    return this.#flow === 'flowing';
+  }
+
+  override on<E extends keyof ConnectionEvents>(
+    event: E,
+    listener: (...values: ConnectionEvents[E]) => void,
+    context?: unknown,
+  ): this {
+    super.on(event, listener as never, context as never);
+    if (event === 'data') this.#startFlow();
+    return this;
+  }
+
+  override once<E extends keyof ConnectionEvents>(
+    event: E,
+    listener: (...values: ConnectionEvents[E]) => void,
+    context?: unknown,
+  ): this {
+    super.once(event, listener as never, context as never);
+    if (event === 'data') this.#startFlow();
+    return this;
+  }
+
+  override addListener<E extends keyof ConnectionEvents>(
+    event: E,
+    listener: (...values: ConnectionEvents[E]) => void,
+    context?: unknown,
+  ): this {
+    return this.on(event, listener, context);
+  }
+
+  /** The first 'data' listener starts the flow; a connection that was paused on purpose afterwards stays so. */
+  #startFlow(): void {
+    if (this.#heard) return;
+    this.#heard = true;
+    this.resume();
+  }
+
+  #setFlow(flow: Flow): void {
+    this.#flow = flow;
+    this.#rearm();
+  }
+
+  #interest(): number {
+    const reading = this.#flow === 'flowing' ? READABLE : 0;
+    const writing = this.#blocked ? WRITABLE : 0;
+    const hangup = this.#flow === 'paused' && this.#host.hangupWhilePaused ? READ_CLOSED : 0;
+    return reading | writing | hangup;
+  }
+
+  #rearm(): void {
+    const registration = this.#registration;
+    if (registration === null || !registration.active) return;
+    const interest = this.#interest();
+    if (interest !== registration.interest) registration.modify(interest);
+  }
+
+  #onReadable(): void {
+    let chunk: Buffer | 0 | -1;
+    try {
+      chunk = this.#socket.receive(this.#settings.borrowChunks);
+    } catch (error) {
+      this.#fail(error as SocketError);
+      return;
+    }
+    if (chunk === 0) this.#onEnd();
+    else if (chunk !== -1) {
+      this.#host.dispatcher.turnBytes += chunk.length;
+      if (this.#discarding) return;
+      this.#handler.data?.(this, chunk);
+      if (this.#heard && this.#closed === null) this.emit('data', chunk);
+    }
+  }
+
+  #onEnd(): void {
+    if (this.#brokenPipe !== null) {
+      this.#finish({ by: 'error', error: this.#brokenPipe });
+      return;
+    }
+    this.#flow = 'ended';
+    if (!this.#discarding) {
+      this.#handler.end?.(this);
+      if (this.#closed === null) this.emit('end');
+    }
+    if (this.#closed !== null) return;
+    if (this.#writing === 'finished') this.#finish({ by: this.#discarding ? 'local' : 'peer' });
+    else {
+      if (!this.#settings.allowHalfOpen) this.end();
+      if (this.#closed === null) this.#rearm();
+    }
+  }
+
+  #onHangup(): void {
+    this.#handler.hangup?.(this);
+    if (this.#closed === null) this.emit('hangup');
+  }
+
+  // --- the flush -----------------------------------------------------------------------------------------------------
+
+  #depart(): void {
+    if (this.#departing) return;
+    this.#departing = true;
+    this.#host.dispatcher.depart(this);
+  }
+
+  /** The end of the turn: what is queued leaves, and what has happened is told. Called by the dispatcher. */
+  leave(): void {
+    this.#departing = false;
+    try {
+      if (this.#closed === null && !this.#blocked) this.#flushQueue();
+      if (this.#closed !== null && !this.#told) this.#tell(this.#closed);
+    } catch (error) {
+      this.#handlerFailed(error);
+    }
+  }
+
+  /** A handler was called outside the dispatch of its socket: the same happens with what it throws. */
+  #handlerFailed(error: unknown): void {
+    if (this.#registration === null) raise(error);
+    else this.#host.dispatcher.failed(error, this.#registration);
+  }
+
+  /** A borrowed chunk changes with the next read: it leaves at once, and what cannot leave is copied. */
+  #pushBorrowed(chunk: Uint8Array): void {
+    let sent = 0;
+    if (this.#queue.bytes === 0 && !this.#blocked) {
+      try {
+        sent = Math.max(0, this.#socket.send(chunk));
+      } catch (error) {
+        this.#breakPipe(error as SocketError);
+        return;
+      }
+    }
+    if (sent < chunk.length) this.#queue.push(Buffer.from(chunk.subarray(sent)));
+  }
+
+  #onWritable(): void {
+    this.#blocked = false;
+    this.#flushQueue();
+    this.#rearm();
+  }
+
+  #flushQueue(): void {
+    let empty: boolean;
+    try {
+      empty = this.#queue.flush(this.#socket);
+    } catch (error) {
+      this.#breakPipe(error as SocketError);
+      return;
+    }
+    if (this.#waiters !== null) this.#settleWaiters(this.#waiters);
+    if (!empty && !this.#blocked) {
+      this.#blocked = true;
+      this.#rearm();
+    }
+    if (empty && this.#writing === 'ending') this.#finishWriting();
+    if (this.#needsDrain && this.#queue.bytes <= this.#settings.lowWaterMark) {
+      this.#needsDrain = false;
+      if (this.#writing === 'open') {
+        this.#handler.drain?.(this);
+        if (this.#closed === null) this.emit('drain');
+      }
+    }
+  }
+
+  #finishWriting(): void {
+    this.#writing = 'finished';
+    if (this.#flow === 'ended') {
+      this.#finish({ by: this.#discarding ? 'local' : 'peer' });
+      return;
+    }
+    try {
+      this.#socket.shutdown('write');
+    } catch (error) {
+      // ENOTCONN: the peer's reset came first; the reading side tells it.
+      this.#breakPipe(error as SocketError);
+    }
+  }
+
+  #settleWaiters(waiters: FlushWaiter[]): void {
+    const left = this.#written - this.#queue.bytes;
+    while (waiters.length > 0 && (waiters[0] as FlushWaiter).mark <= left) (waiters.shift() as FlushWaiter).resolve();
+    if (waiters.length === 0) this.#waiters = null;
+  }
+
+  /**
+   * Sending failed. What the peer sent before it went is still in the kernel and is read first, if somebody reads: the
+   * end of that, or its error, ends the connection.
+   */
+  #breakPipe(error: SocketError): void {
+    if (this.#closed !== null) return;
+    if (this.#flow !== 'flowing') {
+      this.#fail(error);
+      return;
+    }
+    this.#brokenPipe = error;
+    this.#queue.clear();
+    this.#blocked = false;
+    this.#rejectWaiters(error);
+    this.#rearm();
+  }
+
+  #refuse(): false {
+    if (this.#writing !== 'open' && this.#closed === null)
+      this.#report(misuse('ERR_REACTOR_WRITE_AFTER_END', 'write was called after end'));
+    return false;
+  }
+
+  #tooSlow(): false {
+    this.#finish({
+      by: 'error',
+      error: outOfRange(
+        'ERR_REACTOR_SLOW_CONSUMER',
+        `${this.#queue.bytes} bytes are queued for a peer that does not read, more than maxBufferedBytes (${this.#settings.maxBufferedBytes})`,
+      ),
+    });
+    return false;
+  }
+
+  // --- the end -------------------------------------------------------------------------------------------------------
+
+  /** close(): gives the peer `lingerMs` from its latest progress, then closes whatever it does. */
+  #lingerFor(lingerMs: number): void {
+    let queued = this.#queue.bytes;
+    let timer: Timer;
+    const check = (): void => {
+      if (this.#closed !== null) return;
+      if (this.#queue.bytes < queued) {
+        queued = this.#queue.bytes;
+        timer = this.#host.dispatcher.timers.add(lingerMs, check, { ref: false });
+      } else this.#finish({ by: 'local' });
+    };
+    timer = this.#host.dispatcher.timers.add(lingerMs, check, { ref: false });
+    this.once('close', () => timer.cancel());
+  }
+
+  #fail(error: Error): void {
+    this.#finish({ by: 'error', error: this.#brokenPipe ?? error });
+  }
+
+  /** The descriptor goes at once; what has happened is told at the end of the turn. */
+  #finish(info: CloseInfo): void {
+    if (this.#closed !== null) return;
+    this.#closed = info;
+    this.#queue.clear();
+    this.#blocked = false;
+    this.#registration = null;
+    this.#socket.close();
+    this.#depart();
+  }
+
+  #tell(info: CloseInfo): void {
+    this.#told = true;
+    this.#owner?.left();
+    this.#rejectWaiters(info.error ?? misuse('ERR_REACTOR_CLOSED', 'the connection was closed before all was sent'));
+    if (info.error !== undefined) this.#report(info.error);
+    this.#handler.close?.(this, info);
+    this.emit('close', info);
+  }
+
+  #rejectWaiters(error: Error): void {
+    const waiters = this.#waiters;
+    this.#waiters = null;
+    if (waiters !== null) for (const waiter of waiters) waiter.reject(error);
+  }
+
+  #report(error: Error): void {
+    this.#handler.error?.(this, error);
+    const heard = this.emit('error', error);
+    if (!heard && this.#handler.error === undefined) this.#host.metrics.unheardErrors += 1;
+  }
+}

@@ -1,0 +1,485 @@
+/**
+ * The turn: one crossing from the driver, everything that is due and ready, and the flush. The same code on every
+ * backend.
+ *
+ *   1. the tasks posted before the turn, then the timers that were due when it began
+ *   2. what a budget left over from the turn before
+ *   3. wait without waiting; each ready socket: writable, readable, error, each after a look whether it is still wanted
+ *   4. the selects that something was reported for
+ *   5. the flush: what connections wrote leaves in one gathered send each
+ *   6. the next deadline
+ */
+import type { Backend, BackendSocket, Demultiplexer, Driver } from './backend/backend.js';
+import { misuse, raise } from './errors.js';
+import { ERROR, HANGUP, READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
+import {
+  type AnyHandler,
+  type ReadinessCallback,
+  type RegistrationHost,
+  SocketRegistration,
+  Watch,
+} from './registration.js';
+import { type SelectHost, SelectTable } from './select.js';
+import { TimerQueue } from './timers.js';
+
+/** How much one turn may do before libuv's other handles get theirs. */
+export interface Budgets {
+  readonly events: number;
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+/** Counters that only grow. */
+export interface TurnCounters {
+  turns: number;
+  events: number;
+  stale: number;
+  parked: number;
+  budgetHits: number;
+}
+
+/** Something that leaves at the end of the turn: a connection with queued writes, or with events to tell. */
+export interface Departure {
+  /** Called once for each {@link Dispatcher.depart}. May call `depart` again: that is the next turn's. */
+  leave(): void;
+}
+
+/** What happens with a socket whose handler threw, or whose promise was rejected. */
+export type FailurePolicy = (error: unknown, registration: SocketRegistration) => void;
+
+/** Events between two looks at the clock: doubled while handlers are quick, back to one when they are not. */
+const MOST_UNTIMED_EVENTS = 8;
+const QUICK_MS = 0.5;
+
+export class Dispatcher implements RegistrationHost, SelectHost {
+  readonly backend: Backend;
+  readonly timers: TimerQueue;
+  readonly selects: SelectTable;
+  readonly counters: TurnCounters = { turns: 0, events: 0, stale: 0, parked: 0, budgetHits: 0 };
+  /** Bytes received by connections in this turn; they add to it, the byte budget looks at it. */
+  turnBytes = 0;
+  inTurn = false;
+  closed = false;
+  readonly demultiplexer: Demultiplexer;
+  readonly #driver: Driver;
+  readonly #budgets: Budgets;
+  /** A handler threw, or its promise was rejected. */
+  readonly failed: FailurePolicy;
+
+  #watches: (Watch | undefined)[] = [];
+  #generations: number[] = [];
+  #freeSlots: number[] = [];
+  #registrations = 0;
+
+  #tasks: (() => void)[] = [];
+  #departures: Departure[] = [];
+  #flushScheduled = false;
+  #flushing = false;
+  readonly #flushLater = (): void => this.#flushOutside();
+
+  /** The leftover of a batch: `events` from `#cursor` to `#count` is still to be dispatched. */
+  #cursor = 0;
+  #count = 0;
+
+  /** Events since the latest look at the clock, and how many there may be. */
+  #untimed = 0;
+  #stride = 1;
+
+  #deadline = Number.POSITIVE_INFINITY;
+  #holds = 0;
+  #referenced = true;
+  #holding = false;
+
+  constructor(backend: Backend, budgets: Budgets, onFailure: FailurePolicy) {
+    this.backend = backend;
+    this.demultiplexer = backend.demultiplexer;
+    this.#driver = backend.driver;
+    this.#budgets = budgets;
+    this.failed = onFailure;
+    this.timers = new TimerQueue({
+      now: () => this.#driver.now(),
+      rearm: () => this.#rearmDeadline(),
+      hold: (change) => this.hold(change),
+    });
+    this.selects = new SelectTable(this);
+    backend.attach(this);
+  }
+
+  // --- registrations -------------------------------------------------------------------------------------------------
+
+  register(
+    socket: BackendSocket,
+    interest: number,
+    handler: AnyHandler | ReadinessCallback,
+    data: unknown,
+    held: boolean,
+  ): SocketRegistration {
+    if ((socket.watch as Watch | null)?.registration)
+      throw misuse(
+        'ERR_REACTOR_REGISTERED',
+        'the socket has a registration already: modify it, or unregister it first',
+      );
+    const watch = this.watchOf(socket);
+    try {
+      const registration = new SocketRegistration(this, watch, interest, handler, data, held);
+      watch.registration = registration;
+      this.rearm(watch);
+      this.#registrations += 1;
+      if (held) this.hold(1);
+      return registration;
+    } catch (error) {
+      watch.registration = null;
+      this.releaseIfIdle(watch);
+      throw error;
+    }
+  }
+
+  unregister(registration: SocketRegistration): void {
+    const { watch } = registration;
+    if (watch.registration !== registration) return;
+    this.#dropRegistration(watch, registration);
+    this.rearm(watch);
+    this.releaseIfIdle(watch);
+  }
+
+  get registrationCount(): number {
+    return this.#registrations;
+  }
+
+  *registrations(): IterableIterator<SocketRegistration> {
+    for (const watch of this.#watches) if (watch?.registration) yield watch.registration;
+  }
+
+  *sockets(): IterableIterator<BackendSocket> {
+    for (const watch of this.#watches) if (watch !== undefined) yield watch.socket;
+  }
+
+  /** The socket's slot, made where there is none. */
+  watchOf(socket: BackendSocket): Watch {
+    if (socket.watch !== null) return socket.watch as Watch;
+    const slot = this.#freeSlots.pop() ?? this.#watches.length;
+    const generation = this.#generations[slot] ?? 0;
+    const watch = new Watch(slot, generation, socket);
+    this.#watches[slot] = watch;
+    this.#generations[slot] = generation;
+    socket.watch = watch;
+    return watch;
+  }
+
+  /** Frees the slot of a socket that neither a registration nor a select needs. */
+  releaseIfIdle(watch: Watch): void {
+    if (watch.registration !== null || watch.armed !== 0 || watch.selectors !== null) return;
+    this.#release(watch);
+  }
+
+  /** Tells the demultiplexer what is wanted of the socket now. */
+  rearm(watch: Watch): void {
+    const { wanted } = watch;
+    if (wanted === watch.armed) return;
+    this.demultiplexer.watch(watch.socket, watch.slot, watch.generation, wanted);
+    watch.armed = wanted;
+  }
+
+  closing(socket: BackendSocket): void {
+    const watch = socket.watch as Watch | null;
+    if (watch === null) return;
+    if (watch.registration !== null) this.#dropRegistration(watch, watch.registration);
+    if (watch.armed !== 0) {
+      watch.armed = 0;
+      this.demultiplexer.watch(socket, watch.slot, watch.generation, 0);
+    }
+    if (watch.selectors !== null) {
+      this.selects.closed(watch);
+      watch.selectors = null;
+    }
+    this.#release(watch);
+  }
+
+  #dropRegistration(watch: Watch, registration: SocketRegistration): void {
+    watch.registration = null;
+    registration.interest = 0;
+    this.#registrations -= 1;
+    if (registration.held) this.hold(-1);
+  }
+
+  #release(watch: Watch): void {
+    if (this.#watches[watch.slot] !== watch) return;
+    watch.socket.watch = null;
+    this.#watches[watch.slot] = undefined;
+    // The next user of the slot is not taken for this one, whatever the batch still holds.
+    this.#generations[watch.slot] = (watch.generation + 1) & 0x7fffffff;
+    this.#freeSlots.push(watch.slot);
+  }
+
+  // --- tasks, timers and the process ---------------------------------------------------------------------------------
+
+  post(task: () => void): void {
+    this.#tasks.push(task);
+    this.hold(1);
+    this.#driver.post();
+  }
+
+  now(): number {
+    return this.#driver.now();
+  }
+
+  /** Counts what keeps the process alive. */
+  hold(change: 1 | -1): void {
+    this.#holds += change;
+    this.#settleHold();
+  }
+
+  setReferenced(referenced: boolean): void {
+    this.#referenced = referenced;
+    this.#settleHold();
+  }
+
+  #settleHold(): void {
+    const holding = this.#holds > 0 && this.#referenced && !this.closed;
+    if (holding === this.#holding) return;
+    this.#holding = holding;
+    if (holding) this.#driver.hold();
+    else this.#driver.release();
+  }
+
+  #rearmDeadline(): void {
+    // Within a turn it is done once, at its end.
+    if (this.inTurn || this.closed) return;
+    const { earliest } = this.timers;
+    if (earliest === this.#deadline) return;
+    this.#deadline = earliest;
+    this.#driver.schedule(earliest);
+  }
+
+  // --- the flush -----------------------------------------------------------------------------------------------------
+
+  /**
+   * Has `departure.leave()` called at the end of this turn. Outside a turn by process.nextTick, which runs after all
+   * queued microtasks: what an async handler writes after an `await` leaves together too.
+   */
+  depart(departure: Departure): void {
+    this.#departures.push(departure);
+    if (this.inTurn || this.#flushScheduled || this.#flushing) return;
+    this.#flushScheduled = true;
+    process.nextTick(this.#flushLater);
+  }
+
+  #flushOutside(): void {
+    this.#flushScheduled = false;
+    this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#departures.length === 0) return;
+    const departures = this.#departures;
+    this.#departures = [];
+    this.#flushing = true;
+    for (const departure of departures) {
+      try {
+        departure.leave();
+      } catch (error) {
+        raise(error);
+      }
+    }
+    this.#flushing = false;
+    // Written by what the flush told (a drain, a close): the next turn's, so that a stream cannot keep the loop.
+    if (this.#departures.length > 0 && !this.closed) this.#driver.post();
+  }
+
+  // --- the turn ------------------------------------------------------------------------------------------------------
+
+  turn(): void {
+    if (this.inTurn || this.closed) return;
+    this.inTurn = true;
+    this.counters.turns += 1;
+    this.turnBytes = 0;
+    const began = this.#driver.now();
+    if (this.#tasks.length > 0) this.#runTasks();
+    if (this.timers.earliest <= began) this.timers.runDue(began, this.#run);
+    this.#dispatchReady(began);
+    this.selects.settle();
+    this.#flush();
+    this.inTurn = false;
+    this.#rearmDeadline();
+    if (this.#cursor < this.#count && !this.closed) this.#driver.post();
+  }
+
+  readonly #run = (callback: () => void): void => {
+    try {
+      callback();
+    } catch (error) {
+      raise(error);
+    }
+  };
+
+  #runTasks(): void {
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    for (const task of tasks) {
+      this.#run(task);
+      this.hold(-1);
+    }
+  }
+
+  #dispatchReady(began: number): void {
+    let left = this.#budgets.events;
+    const deadline = began + this.#budgets.ms;
+    for (;;) {
+      if (this.#cursor === this.#count) {
+        if (this.closed) return;
+        // No more than the budget has left is asked for: the rest keeps its place in the kernel's queue.
+        const asked = Math.min(left, (this.demultiplexer.events.length / 3) | 0);
+        this.#cursor = 0;
+        this.#count = this.demultiplexer.wait(asked);
+        if (this.#count === 0) return;
+        left -= this.#count;
+        const full = this.#count === asked;
+        if (!this.#dispatchBatch(deadline)) return;
+        if (!full) return;
+        if (left <= 0) {
+          this.counters.budgetHits += 1;
+          return;
+        }
+      } else {
+        left -= this.#count - this.#cursor;
+        if (!this.#dispatchBatch(deadline) || left <= 0) return;
+      }
+    }
+  }
+
+  /** Dispatches the batch from the cursor on; `false` when the byte or time budget stopped it. */
+  #dispatchBatch(deadline: number): boolean {
+    const { events } = this.demultiplexer;
+    const mostBytes = this.#budgets.bytes;
+    let looked = deadline - this.#budgets.ms;
+    while (this.#cursor < this.#count) {
+      const at = this.#cursor * 3;
+      this.#cursor += 1;
+      const watch = this.#watches[events[at] as number];
+      if (watch === undefined || watch.generation !== events[at + 1]) this.counters.stale += 1;
+      else this.#dispatch(watch, events[at + 2] as number);
+      this.#untimed += 1;
+      if (this.#untimed >= this.#stride) {
+        const now = this.#driver.now();
+        this.#untimed = 0;
+        this.#stride = now - looked > QUICK_MS ? 1 : Math.min(this.#stride * 2, MOST_UNTIMED_EVENTS);
+        looked = now;
+        if (now >= deadline && this.#cursor < this.#count) {
+          this.counters.budgetHits += 1;
+          return false;
+        }
+      }
+      if (this.turnBytes >= mostBytes && this.#cursor < this.#count) {
+        this.counters.budgetHits += 1;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  #dispatch(watch: Watch, mask: number): void {
+    this.counters.events += 1;
+    const { registration } = watch;
+    let heard = false;
+    if (registration !== null && (mask & watch.wanted & registration.interest) !== 0) {
+      heard = true;
+      if (registration.handler !== null) this.#callHandler(registration, registration.handler, mask);
+      else this.#callBack(registration, registration.callback as ReadinessCallback, mask);
+    }
+    if (watch.selectors !== null && this.selects.report(watch, mask)) heard = true;
+    if (!heard) this.#park(watch);
+  }
+
+  /**
+   * Nothing of it is wanted. Where that is a set which a select has left armed, it is disarmed now; otherwise it is a
+   * hang-up or an error, which cannot be masked: out of the kernel until the next `modify` or select.
+   */
+  #park(watch: Watch): void {
+    if (watch.armed === 0) return;
+    const { wanted } = watch;
+    if (wanted !== 0 && wanted !== watch.armed) {
+      this.rearm(watch);
+      return;
+    }
+    this.counters.parked += 1;
+    watch.armed = 0;
+    this.demultiplexer.watch(watch.socket, watch.slot, watch.generation, 0);
+    this.releaseIfIdle(watch);
+  }
+
+  #callHandler(registration: SocketRegistration, handler: AnyHandler, mask: number): void {
+    const { socket } = registration.watch;
+    registration.readiness = mask;
+    try {
+      // The interest is 0 once the registration has ended.
+      if ((mask & registration.interest & WRITABLE) !== 0)
+        this.#awaited(handler.writable?.(socket, registration), registration);
+      if ((mask & registration.interest & READABLE) !== 0)
+        this.#awaited(handler.readable?.(socket, registration), registration);
+      if ((mask & registration.interest & ERROR) !== 0)
+        this.#awaited(handler.error?.(socket, registration), registration);
+      if ((mask & (HANGUP | READ_CLOSED)) !== 0 && (registration.interest & READ_CLOSED) !== 0)
+        this.#tellHangup(registration, handler);
+    } catch (error) {
+      this.failed(error, registration);
+    } finally {
+      registration.readiness = 0;
+    }
+  }
+
+  /** Once: the condition stays for ever, so READ_CLOSED leaves the kernel's interest until the next `modify`. */
+  #tellHangup(registration: SocketRegistration, handler: AnyHandler): void {
+    const { watch } = registration;
+    if (watch.hangupTold) return;
+    watch.hangupTold = true;
+    this.#awaited(handler.hangup?.(watch.socket, registration), registration);
+    if (registration.active) this.rearm(watch);
+  }
+
+  #callBack(registration: SocketRegistration, callback: ReadinessCallback, mask: number): void {
+    const { watch } = registration;
+    registration.readiness = mask;
+    try {
+      const readiness = (mask & registration.interest) | (mask & (HANGUP | READ_CLOSED));
+      this.#awaited(callback(watch.socket, readiness, registration), registration);
+      if (registration.active && (mask & registration.interest & READ_CLOSED) !== 0) {
+        watch.hangupTold = true;
+        this.rearm(watch);
+      }
+    } catch (error) {
+      this.failed(error, registration);
+    } finally {
+      registration.readiness = 0;
+    }
+  }
+
+  /** A handler may be an async function: its rejection is treated as what it would have thrown. */
+  #awaited(result: unknown, registration: SocketRegistration): void {
+    if (result === undefined) return;
+    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return;
+    (result as PromiseLike<unknown>).then(undefined, (error: unknown) => this.failed(error, registration));
+  }
+
+  // --- the end -------------------------------------------------------------------------------------------------------
+
+  /** Unregisters everything and frees the backend. Sockets stay open: those of the user are the user's. */
+  close(): void {
+    if (this.closed) return;
+    this.selects.rejectAll(misuse('ERR_REACTOR_CLOSED', 'the reactor was closed while the select waited'));
+    for (const watch of this.#watches) {
+      if (watch === undefined) continue;
+      if (watch.registration !== null) this.#dropRegistration(watch, watch.registration);
+      watch.selectors = null;
+      this.rearm(watch);
+      this.#release(watch);
+    }
+    this.timers.clear();
+    this.#flush();
+    this.closed = true;
+    this.#tasks = [];
+    this.#cursor = 0;
+    this.#count = 0;
+    this.#settleHold();
+    this.backend[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,47 @@
+export type { Address, Family, InetAddress, ListenTarget, UnixAddress } from './address.js';
+export type {
+  Backend,
+  BackendHost,
+  BackendSocket,
+  Capabilities,
+  Demultiplexer,
+  Driver,
+  SocketSpec,
+} from './backend/backend.js';
+export type { BackendChoice } from './backend/select-backend.js';
+export {
+  type CloseInfo,
+  Connection,
+  type ConnectionEvents,
+  type ConnectionHandler,
+  type ConnectionOptions,
+} from './connection.js';
+export type { ConnectOptions } from './connector.js';
+export { MISUSE, type MisuseCode, SocketError } from './errors.js';
+export type { OnHandlerError } from './failure.js';
+export { Listener, type ListenerEvents } from './listener.js';
+export {
+  type ListenOptions,
+  Reactor,
+  type ReactorMetrics,
+  type ReactorOptions,
+  type RegisterOptions,
+  type ServeOptions,
+  type SocketCreation,
+} from './reactor.js';
+export {
+  ERROR,
+  HANGUP,
+  INTERRUPTED,
+  MSG_MORE,
+  MSG_OOB,
+  MSG_PEEK,
+  READ_CLOSED,
+  READABLE,
+  WOULD_BLOCK,
+  WRITABLE,
+} from './readiness.js';
+export type { ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
+export type { Selected } from './select.js';
+export type { Socket, SocketOptions, SocketType } from './socket.js';
+export type { Timer, TimerOptions } from './timers.js';

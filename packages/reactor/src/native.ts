@@ -1,0 +1,85 @@
+/** Loads the native core. This file stays as deep below the package as the built ones are: the path depends on it. */
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
+
+/**
+ * The functions of the native core. Each makes one system call, and returns its count or a negative errno;
+ * {@link BAD_ARGUMENT} means that an argument was not what it must be, and nothing was done.
+ */
+export interface Core {
+  readonly constants: Readonly<Record<string, number>>;
+  socket(family: number, type: number, protocol: number): number;
+  socketPair(family: number, type: number, into: Int32Array): number;
+  adopt(fd: number, typeAndFamily: Int32Array): number;
+  bind(fd: number, kind: number, host: string, port: number, flow: number, scope: number): number;
+  listen(fd: number, backlog: number): number;
+  accept(fd: number): number;
+  setPackedPeer(into: Float64Array): number;
+  acceptedAddress(): object | undefined;
+  connect(fd: number, kind: number, host: string, port: number, flow: number, scope: number): number;
+  finishConnect(fd: number): number;
+  takeError(fd: number): number;
+  localAddress(fd: number): object | undefined | number;
+  remoteAddress(fd: number): object | undefined | number;
+  shutdown(fd: number, how: number): number;
+  atMark(fd: number): number;
+  close(fd: number): number;
+  reset(fd: number): number;
+  detach(fd: number): number;
+  getOption(fd: number, level: number, name: number): number;
+  setOption(fd: number, level: number, name: number, value: number): number;
+  getRawOption(fd: number, level: number, name: number, into: Uint8Array): number;
+  setRawOption(fd: number, level: number, name: number, value: Uint8Array): number;
+  recv(fd: number, into: Uint8Array, offset?: number, length?: number, flags?: number): number;
+  send(fd: number, from: Uint8Array, offset?: number, length?: number, flags?: number): number;
+  sendv(fd: number, chunks: readonly Uint8Array[], offset: number): number;
+  receive(fd: number, poolOffset: number, small: number): number;
+  setBlock(block: Uint8Array): number;
+  setPool(pool: Uint8Array): number;
+  openDemultiplexer(turn: () => void, triples: Int32Array): number;
+  closeDemultiplexer(id: number): number;
+  add(id: number, fd: number, slot: number, generation: number, interest: number): number;
+  watch(id: number, fd: number, slot: number, generation: number, interest: number): number;
+  wait(id: number, capacity: number): number;
+  schedule(id: number, delayMs: number): number;
+  hold(id: number, on: number): number;
+  threadWaker(): number;
+  wake(handle: number): number;
+  wakeForExit(): number;
+  recvSync(fd: number, into: Uint8Array, offset: number, length: number, timeoutMs: number): number;
+  sendAllSync(fd: number, from: Uint8Array, timeoutMs: number): number;
+  waitSync(fd: number, interest: number, timeoutMs: number): number;
+  look(fds: Int32Array, masks: Int32Array, count: number, timeoutMs: number): number;
+}
+
+/** What the core returns for an argument that JavaScript should have checked. */
+export const BAD_ARGUMENT = -100000;
+
+let loaded: Core | string | undefined;
+
+/** The core, or the reason why there is none here. */
+export function loadCore(): Core | string {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Core | string {
+  if (process.env['FDSET_NATIVE'] === 'off') return 'FDSET_NATIVE is off';
+  // These runtimes end their process when they open a binary that uses libuv: they must not even try.
+  if (process.versions['bun'] !== undefined) return 'Bun has no libuv';
+  if (process.versions['deno'] !== undefined) return 'Deno has no libuv';
+  if (process.platform !== 'linux') return `there is no native core for ${process.platform} yet`;
+  const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../native');
+  const require = createRequire(import.meta.url);
+  let core: Core;
+  try {
+    core = (require('node-gyp-build') as (folder: string) => Core)(folder);
+  } catch (error) {
+    return `the native core is not built (${(error as Error).message.split('\n')[0]})`;
+  }
+  // process.exit() joins the worker threads: one that waits in a blocking verb must be woken before.
+  if (isMainThread) process.on('exit', () => core.wakeForExit());
+  return core;
+}

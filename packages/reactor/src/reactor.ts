@@ -1,0 +1,566 @@
+/** The reactor, as users meet it: a façade over the dispatcher, the backend and the layers that stand on them. */
+import {
+  type Address,
+  checkAddress,
+  type Family,
+  familyOf,
+  formatAddress,
+  type InetAddress,
+  isUnixAddress,
+  type ListenTarget,
+} from './address.js';
+import { checkTimeout } from './arguments.js';
+import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
+import { type BackendChoice, selectBackend } from './backend/select-backend.js';
+import { Connection, type ConnectionHandler, type ConnectionOptions, connectionSettings } from './connection.js';
+import { type ConnectOptions, connect, resolve } from './connector.js';
+import { Dispatcher } from './dispatcher.js';
+import { describe, misuse, notSupported, outOfRange } from './errors.js';
+import { FailureHandling, type OnHandlerError } from './failure.js';
+import { Listener } from './listener.js';
+import { describeReadiness, ERROR, READ_CLOSED } from './readiness.js';
+import type { AnyHandler, ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
+import { lookNow, type Selected, toSet } from './select.js';
+import type { Socket, SocketType } from './socket.js';
+import type { Timer, TimerOptions } from './timers.js';
+
+export interface ReactorOptions {
+  /** Who supplies the sockets ('auto'). */
+  backend?: BackendChoice;
+  /** Events that one turn may dispatch (1024). */
+  eventBudget?: number;
+  /** Bytes that the connections may read in one turn (16 MiB). */
+  byteBudget?: number;
+  /** How long one turn may dispatch, in ms (20). */
+  turnBudgetMs?: number;
+  /** Connections that one listener may accept in one turn (64). */
+  acceptBudget?: number;
+  onHandlerError?: OnHandlerError;
+}
+
+export interface SocketCreation {
+  /** 'stream' */
+  type?: Exclude<SocketType, 'pipe'>;
+  /** 'ipv4' */
+  family?: Exclude<Family, 'pipe'>;
+  /** `socket(2)`'s third argument (0). */
+  protocol?: number;
+}
+
+export interface ListenOptions {
+  /** Connections that may wait (511); the system may clamp it. */
+  backlog?: number;
+  /** `SO_REUSEADDR` (true). */
+  reuseAddress?: boolean;
+  /** `SO_REUSEPORT` (false). */
+  reusePort?: boolean;
+  /** Do not take IPv4 connections on an IPv6 address (the system's default). */
+  ipv6Only?: boolean;
+  /** Linux: accept only once data has come, or after this many seconds. */
+  deferAccept?: number;
+}
+
+export interface ServeOptions extends ListenOptions, ConnectionOptions {
+  /** `TCP_NODELAY` of the connections (true). */
+  noDelay?: boolean;
+  /** Open connections at most (no limit). */
+  maxConnections?: number;
+  /** At the limit: leave further connections in the system's queue ('pause'), or accept and close them ('close'). */
+  overload?: 'pause' | 'close';
+  /** Closes the listener. */
+  signal?: AbortSignal;
+}
+
+/** Counters of a reactor; they only grow, but for the last one. */
+export interface ReactorMetrics {
+  /** Turns run. */
+  readonly turns: number;
+  /** Events dispatched. */
+  readonly events: number;
+  /** Events that came for a socket which was closed or unregistered before. */
+  readonly stale: number;
+  /** Sockets taken out of the kernel because nothing that they reported was wanted. */
+  readonly parked: number;
+  /** Turns that a budget stopped. */
+  readonly budgetHits: number;
+  /** Network errors of connections and listeners that nobody listened for. */
+  readonly unheardErrors: number;
+  /** Active registrations at the moment. */
+  readonly registrations: number;
+}
+
+export interface RegisterOptions<Data> {
+  /** Becomes `registration.data`. */
+  data?: Data;
+  /** Whether the registration keeps the process alive (true). */
+  ref?: boolean;
+}
+
+const NO_CONTEXT = Object.freeze({});
+
+/**
+ * A select-style reactor: one thread multiplexes sockets through readiness callbacks. It works from the first
+ * registration on, driven by Node's own loop; `run()` only waits. The process lives as long as a registration, a
+ * connection, a timer, a posted task or a select is there.
+ */
+export class Reactor<Context = {}> {
+  readonly #backend: Backend;
+  readonly #dispatcher: Dispatcher;
+  readonly #failures: FailureHandling;
+  readonly #acceptBudget: number;
+  readonly #unheard = { unheardErrors: 0 };
+  readonly #runs = new Set<() => void>();
+
+  constructor(options: ReactorOptions = {}) {
+    const budget = (name: 'eventBudget' | 'byteBudget' | 'turnBudgetMs' | 'acceptBudget', fallback: number): number => {
+      const value = options[name] ?? fallback;
+      if (typeof value !== 'number' || !(value > 0))
+        throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be a number above 0, got ${describe(value)}`);
+      return value;
+    };
+    const budgets = {
+      events: Math.max(1, Math.floor(budget('eventBudget', 1024))),
+      bytes: budget('byteBudget', 16 * 1024 * 1024),
+      ms: budget('turnBudgetMs', 20),
+    };
+    this.#acceptBudget = Math.max(1, Math.floor(budget('acceptBudget', 64)));
+    this.#failures = new FailureHandling(options.onHandlerError, (registration, error) => {
+      const { data } = registration;
+      if (data instanceof Connection) Connection.fail(data as Connection<never>, error);
+      else registration.socket.close();
+    });
+    this.#backend = selectBackend(options.backend);
+    this.#dispatcher = new Dispatcher(this.#backend, budgets, (error, registration) =>
+      this.#failures.handle(error, registration, this.#dispatcher.timers),
+    );
+  }
+
+  /** Which backend runs, and why. */
+  get backend(): { name: Backend['name']; reason: string } {
+    return { name: this.#backend.name, reason: this.#backend.reason };
+  }
+
+  /** What the backend can do. What it cannot do throws `ENOTSUP`. */
+  get capabilities(): Capabilities {
+    return this.#backend.capabilities;
+  }
+
+  get metrics(): ReactorMetrics {
+    return { ...this.#dispatcher.counters, ...this.#unheard, registrations: this.#dispatcher.registrationCount };
+  }
+
+  // --- sockets -------------------------------------------------------------------------------------------------------
+
+  /** A new socket: non-blocking, closed on exec. Throws a SocketError (`EMFILE`, `EACCES` for raw ones). */
+  socket(options: SocketCreation = {}): Socket {
+    this.#checkOpen();
+    const type = oneOf('type', options.type ?? 'stream', ['stream', 'datagram', 'seqpacket', 'raw'] as const);
+    const family = oneOf('family', options.family ?? 'ipv4', ['ipv4', 'ipv6', 'unix'] as const);
+    return this.#backend.socket({ type, family, protocol: options.protocol ?? 0 });
+  }
+
+  /** Two sockets that are connected with each other (capability `socketPair`). */
+  socketPair(options: { type?: 'stream' | 'datagram' | 'seqpacket' } = {}): [Socket, Socket] {
+    this.#checkOpen();
+    if (!this.capabilities.socketPair) throw notSupported('socketpair', 'socketPair', this.#backend.name);
+    const type = oneOf('type', options.type ?? 'stream', ['stream', 'datagram', 'seqpacket'] as const);
+    return this.#backend.socketPair({ type, family: 'unix', protocol: 0 });
+  }
+
+  /**
+   * A socket for a descriptor that exists already (capability `adopt`): a socket, a pipe, a FIFO or a terminal. It
+   * becomes non-blocking, and this reactor's to close. A regular file throws `ERR_REACTOR_NOT_POLLABLE`; a descriptor
+   * that a socket of this thread has already, `ERR_REACTOR_ARGUMENT`; one that is not open, `EBADF`.
+   */
+  adopt(fd: number): Socket {
+    this.#checkOpen();
+    if (!this.capabilities.adopt) throw notSupported('adopt', 'adopt', this.#backend.name);
+    return this.#backend.adopt(fd);
+  }
+
+  /**
+   * A socket that is bound and listening; a name is looked up first. Rejects with the SocketError (`EADDRINUSE`,
+   * `EACCES`) or the resolver's error.
+   */
+  async listen(target: ListenTarget, options: ListenOptions = {}): Promise<Socket> {
+    this.#checkOpen();
+    return this.#listen(target, options);
+  }
+
+  /**
+   * A connected stream socket. Each address of a name is tried in turn; rejects with the first one's error, the others
+   * in its `cause`. `ETIMEDOUT` after `timeoutMs`, the signal's reason when it is aborted.
+   */
+  async connect(address: Address, options: ConnectOptions = {}): Promise<Socket> {
+    this.#checkOpen();
+    return this.#connect(address, options);
+  }
+
+  // --- readiness -----------------------------------------------------------------------------------------------------
+
+  /**
+   * Has `handler` called while `socket` has what `interest` asks for: level-triggered, so again in each turn until it
+   * is read, or not asked for any more. A socket has at most one registration (`ERR_REACTOR_REGISTERED`); it ends with
+   * `unregister` or with the socket. An unknown bit, HANGUP, or a bit without its method throws `ERR_REACTOR_INTEREST`.
+   */
+  register<Data = undefined>(
+    socket: Socket,
+    interest: number,
+    handler: ReadinessHandler<Data> | ReadinessCallback<Data>,
+    options: RegisterOptions<Data> = {},
+  ): Registration<Data> {
+    this.#checkOpen();
+    const watched = this.#own(socket, 'register');
+    if (typeof handler !== 'function' && (typeof handler !== 'object' || handler === null))
+      throw misuse('ERR_REACTOR_ARGUMENT', `a handler is an object or a function, got ${describe(handler)}`);
+    if (interest === READ_CLOSED && !this.capabilities.hangupWhilePaused)
+      throw notSupported('register', 'hangupWhilePaused', this.#backend.name);
+    return this.#dispatcher.register(
+      watched,
+      interest,
+      handler as AnyHandler | ReadinessCallback,
+      options.data,
+      options.ref ?? true,
+    ) as Registration<unknown> as Registration<Data>;
+  }
+
+  registrationOf(socket: Socket): Registration | undefined {
+    const watch = (socket as BackendSocket).watch as { registration: Registration | null } | null;
+    return watch?.registration ?? undefined;
+  }
+
+  /** The active registrations. */
+  registrations(): IterableIterator<Registration> {
+    return this.#dispatcher.registrations();
+  }
+
+  /**
+   * `select(2)` as a promise: three sets in, three subsets out, each in the order given. A socket may be in several
+   * sets; duplicates are reported once. Resolves with three empty arrays after `timeoutMs` (`null` = never, 0 = a look),
+   * and never before the next turn. Rejects with `EBADF` for a socket that is closed, also while waiting, and with the
+   * signal's reason. Registrations of the same sockets are called first.
+   */
+  select(
+    readers: Iterable<Socket>,
+    writers: Iterable<Socket>,
+    errors: Iterable<Socket>,
+    timeoutMs: number | null = null,
+    signal?: AbortSignal,
+  ): Promise<Selected> {
+    try {
+      this.#checkOpen();
+      const sets = this.#sets(readers, writers, errors);
+      return this.#dispatcher.selects.select(sets, checkTimeout(timeoutMs, 'timeoutMs') ?? null, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * `select(2)` itself (capability `selectSync`): blocks this thread until something is ready or the time is over
+   * (`null` = for ever). It is one poll(2), dispatches nothing, and may be called inside a handler. Three empty arrays
+   * also when the thread was woken.
+   */
+  selectSync(
+    readers: Iterable<Socket>,
+    writers: Iterable<Socket>,
+    errors: Iterable<Socket>,
+    timeoutMs: number | null = null,
+  ): Selected {
+    this.#checkOpen();
+    if (!this.capabilities.selectSync) throw notSupported('select', 'selectSync', this.#backend.name);
+    const sets = this.#sets(readers, writers, errors);
+    return lookNow(this.#dispatcher, sets, checkTimeout(timeoutMs, 'timeoutMs') ?? null) ?? [[], [], []];
+  }
+
+  // --- time and tasks ------------------------------------------------------------------------------------------------
+
+  /** Calls back once after `delayMs`, or again and again. Timers fire in the order of their deadlines, then of their start. */
+  setTimer(delayMs: number, callback: () => void, options: TimerOptions = {}): Timer {
+    this.#checkOpen();
+    checkDelay(delayMs, 'delayMs');
+    if (options.repeatMs !== undefined) checkDelay(options.repeatMs, 'repeatMs');
+    if (typeof callback !== 'function')
+      throw misuse('ERR_REACTOR_ARGUMENT', `a timer's callback must be a function, got ${describe(callback)}`);
+    return this.#dispatcher.timers.add(delayMs, callback, options);
+  }
+
+  /** Resolves after `ms`. */
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolvePromise) => {
+      this.setTimer(ms, resolvePromise);
+    });
+  }
+
+  /** Milliseconds of the backend's clock: it never goes back, and is the one that timers follow. */
+  now(): number {
+    return this.#dispatcher.now();
+  }
+
+  /** Calls back in the next turn. What it throws is raised as an uncaughtException. */
+  post(callback: () => void): void {
+    this.#checkOpen();
+    if (typeof callback !== 'function')
+      throw misuse('ERR_REACTOR_ARGUMENT', `post takes a function, got ${describe(callback)}`);
+    this.#dispatcher.post(callback);
+  }
+
+  // --- connections ---------------------------------------------------------------------------------------------------
+
+  /**
+   * Listens, and makes a {@link Connection} of every connection that comes. A function as handler is called with each
+   * new connection.
+   */
+  async serve(
+    target: ListenTarget,
+    handler: ConnectionHandler<Context> | ((connection: Connection<Context>) => void),
+    options: ServeOptions = {},
+  ): Promise<Listener<Context>> {
+    this.#checkOpen();
+    if (typeof handler !== 'function' && (typeof handler !== 'object' || handler === null))
+      throw misuse('ERR_REACTOR_ARGUMENT', `a connection handler is an object or a function, got ${describe(handler)}`);
+    const settings = {
+      connection: connectionSettings(options),
+      maxConnections: options.maxConnections ?? Number.POSITIVE_INFINITY,
+      overload: oneOf('overload', options.overload ?? 'pause', ['pause', 'close'] as const),
+      acceptBudget: this.#acceptBudget,
+    };
+    if (!(settings.maxConnections > 0))
+      throw outOfRange(
+        'ERR_REACTOR_ARGUMENT',
+        `maxConnections must be above 0, got ${describe(options.maxConnections)}`,
+      );
+    options.signal?.throwIfAborted();
+    const socket = await this.#listen(target, options);
+    if (socket.family !== 'unix' && (options.noDelay ?? true)) {
+      // Linux gives TCP_NODELAY on to accepted sockets: one call instead of one for each connection.
+      socket.setOption('noDelay', true);
+    }
+    const listener = new Listener<Context>(
+      this.#connectionHost,
+      socket,
+      typeof handler === 'function' ? { open: handler } : handler,
+      settings,
+      NO_CONTEXT as Context,
+    );
+    if (options.signal !== undefined) {
+      const onAbort = (): void => void listener.close();
+      options.signal.addEventListener('abort', onAbort, { once: true });
+      listener.once('close', () => options.signal?.removeEventListener('abort', onAbort));
+      if (options.signal.aborted) void listener.close();
+    }
+    return listener;
+  }
+
+  /** Connects, and gives the connection. It reads once somebody listens: see {@link Connection.resume}. */
+  async open(address: Address, options: ConnectOptions & ConnectionOptions = {}): Promise<Connection<Context>> {
+    this.#checkOpen();
+    const settings = connectionSettings(options);
+    const socket = await this.#connect(address, options);
+    const connection = new Connection<Context>(this.#connectionHost, socket, {}, settings, NO_CONTEXT as Context);
+    try {
+      Connection.start(connection as Connection<never>);
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+    return connection;
+  }
+
+  // --- life ----------------------------------------------------------------------------------------------------------
+
+  /** Waits until `stop()` or the signal, and keeps the process alive meanwhile. */
+  run(signal?: AbortSignal): Promise<void> {
+    this.#checkOpen();
+    if (signal?.aborted) return Promise.resolve();
+    return new Promise((resolvePromise) => {
+      this.#dispatcher.hold(1);
+      const end = (): void => {
+        if (!this.#runs.delete(end)) return;
+        signal?.removeEventListener('abort', end);
+        this.#dispatcher.hold(-1);
+        resolvePromise();
+      };
+      this.#runs.add(end);
+      signal?.addEventListener('abort', end, { once: true });
+    });
+  }
+
+  /**
+   * Closes the listeners, gives the connections `drainMs` (0) to end by themselves after their side was ended, destroys
+   * the rest, and ends `run()`.
+   */
+  async stop(options: { drainMs?: number } = {}): Promise<void> {
+    const drainMs = checkTimeout(options.drainMs, 'drainMs') ?? 0;
+    for (const { data } of this.#dispatcher.registrations()) if (data instanceof Listener) await data.close();
+    const open = this.#connections();
+    if (drainMs > 0 && open.length > 0) {
+      const gone = open.map((connection) => new Promise<void>((done) => connection.once('close', () => done())));
+      for (const connection of open) connection.end();
+      const { promise, cancel } = this.#deadline(drainMs);
+      await Promise.race([Promise.all(gone), promise]);
+      cancel();
+    }
+    for (const connection of this.#connections()) connection.destroy();
+    for (const end of [...this.#runs]) end();
+  }
+
+  /** Keeps the process alive while something is registered: as at the beginning. */
+  ref(): this {
+    this.#dispatcher.setReferenced(true);
+    return this;
+  }
+
+  /** Lets the process end although something is registered. */
+  unref(): this {
+    this.#dispatcher.setReferenced(false);
+    return this;
+  }
+
+  /** Destroys the listeners and connections, unregisters all other sockets without closing them, and stops. Idempotent. */
+  close(): void {
+    if (this.#dispatcher.closed) return;
+    for (const { data } of [...this.#dispatcher.registrations()]) if (data instanceof Listener) void data.close();
+    for (const connection of this.#connections()) connection.destroy();
+    for (const end of [...this.#runs]) end();
+    this.#dispatcher.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** A readable picture: the backend, the counters, and each registration. */
+  inspect(): string {
+    const { turns, events, registrations } = this.metrics;
+    const lines = [
+      `reactor on ${this.#backend.name} (${this.#backend.reason}): ${turns} turns, ${events} events, ${registrations} registrations, ${this.#dispatcher.timers.size} timers, ${this.#dispatcher.selects.size} selects`,
+    ];
+    for (const registration of this.#dispatcher.registrations()) {
+      const { socket } = registration;
+      const what =
+        registration.data instanceof Connection
+          ? 'connection'
+          : registration.data instanceof Listener
+            ? 'listener'
+            : 'socket';
+      lines.push(
+        `  ${what} ${socket.fileno()} ${socket.family} ${socket.type} ${formatAddress(socket.localAddress)} <- ${formatAddress(socket.remoteAddress)} ${describeReadiness(registration.interest)}`,
+      );
+    }
+    return lines.join('\n');
+  }
+
+  // --- inside --------------------------------------------------------------------------------------------------------
+
+  get #connectionHost() {
+    return {
+      dispatcher: this.#dispatcher,
+      metrics: this.#unheard,
+      hangupWhilePaused: this.#backend.capabilities.hangupWhilePaused,
+    };
+  }
+
+  #connections(): Connection[] {
+    const connections: Connection[] = [];
+    for (const { data } of this.#dispatcher.registrations()) if (data instanceof Connection) connections.push(data);
+    return connections;
+  }
+
+  #checkOpen(): void {
+    if (this.#dispatcher.closed) throw misuse('ERR_REACTOR_CLOSED', 'the reactor is closed');
+  }
+
+  #own(socket: Socket, verb: string): BackendSocket {
+    const owned = socket as BackendSocket;
+    if (typeof owned !== 'object' || owned === null || owned.host !== this.#dispatcher)
+      throw misuse('ERR_REACTOR_SOCKET', `${verb} takes a socket of this reactor, got ${describe(socket)}`);
+    return owned;
+  }
+
+  #sets(readers: Iterable<Socket>, writers: Iterable<Socket>, errors: Iterable<Socket>) {
+    return [
+      toSet(readers, this.#dispatcher, 'readers'),
+      toSet(writers, this.#dispatcher, 'writers'),
+      toSet(errors, this.#dispatcher, 'errors'),
+    ] as const as [BackendSocket[], BackendSocket[], BackendSocket[]];
+  }
+
+  async #listen(target: ListenTarget, options: ListenOptions): Promise<BackendSocket> {
+    if (typeof target === 'object' && target !== null && 'fd' in target) return this.#inherit(target.fd);
+    const [address] = await resolve(checkAddress(target));
+    this.#checkOpen();
+    const family = familyOf(address as Address) as 'ipv4' | 'ipv6' | 'unix';
+    const socket = this.#backend.socket({ type: 'stream', family, protocol: 0 });
+    try {
+      if (family !== 'unix') {
+        if (options.reuseAddress ?? true) socket.setOption('reuseAddress', true);
+        if (options.reusePort ?? false) socket.setOption('reusePort', true);
+        if (family === 'ipv6' && options.ipv6Only !== undefined) socket.setOption('ipv6Only', options.ipv6Only);
+        if (options.deferAccept !== undefined) socket.setOption('deferAccept', options.deferAccept);
+      }
+      socket.bind(address as Address);
+      socket.listen(options.backlog);
+      await socket.settled();
+      return socket;
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+  }
+
+  #inherit(fd: number): BackendSocket {
+    const socket = this.adopt(fd) as BackendSocket;
+    if (socket.listening) return socket;
+    socket.detach();
+    throw misuse('ERR_REACTOR_SOCKET', `descriptor ${fd} is no listening socket`);
+  }
+
+  #connect(address: Address, options: ConnectOptions): Promise<BackendSocket> {
+    checkTimeout(options.timeoutMs, 'timeoutMs');
+    const target = checkAddress(address);
+    if (!isUnixAddress(target) && (target as InetAddress).port === 0)
+      throw outOfRange('ERR_REACTOR_ARGUMENT', 'port 0 cannot be connected to');
+    if (options.localAddress !== undefined) checkAddress(options.localAddress);
+    return connect(
+      {
+        socket: (spec) => this.socket(spec) as BackendSocket,
+        untilWritable: (socket, interest) => this.#untilReady(socket, interest),
+        setTimer: (delayMs, callback) => this.#dispatcher.timers.add(delayMs, callback),
+      },
+      target,
+      options,
+    );
+  }
+
+  /** Resolves at the socket's next readiness, or when it is closed. */
+  #untilReady(socket: BackendSocket, interest: number): Promise<void> {
+    return this.#dispatcher.selects
+      .select([[], interest & ERROR ? [] : [socket], [socket]], null, undefined)
+      .then(() => undefined);
+  }
+
+  #deadline(ms: number): { promise: Promise<void>; cancel: () => void } {
+    let timer: Timer | undefined;
+    const promise = new Promise<void>((done) => {
+      timer = this.#dispatcher.timers.add(ms, done);
+    });
+    return { promise, cancel: () => timer?.cancel() };
+  }
+}
+
+function oneOf<const T extends string>(name: string, value: T, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value;
+  throw misuse(
+    'ERR_REACTOR_ARGUMENT',
+    `${name} must be one of ${allowed.map((item) => `'${item}'`).join(', ')}, got ${describe(value)}`,
+  );
+}
+
+/** 30 days and more are fine: the backends cut long waits into pieces. */
+function checkDelay(value: unknown, name: string): void {
+  if (typeof value !== 'number')
+    throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be a number of ms, got ${describe(value)}`);
+  if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER))
+    throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be from 0 to ${Number.MAX_SAFE_INTEGER} ms, got ${value}`);
+}
