@@ -15,7 +15,8 @@
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
       # uv.h needs the GNU dialect (pthread_rwlock_t).
-      "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"]
+      "cflags": ["-std=gnu11", "-O2", "-flto", "-fno-plt", "-Wall", "-Wextra", "-fvisibility=hidden"],
+      "ldflags": ["-flto", "-O2"]
     }
   ]
 }

@@ -25,6 +25,9 @@ enum { FDS_MSG_PEEK = 1, FDS_MSG_OOB = 2, FDS_MSG_MORE = 4 };
 /* A read is at most this long; the size of the thread's read block. */
 enum { FDS_BLOCK_BYTES = 65536 };
 
+/* Reads below this are copied to the pool: a page's worth of copying costs less than a new block. */
+enum { FDS_SMALL_BYTES = 4096 };
+
 struct pollfd;
 struct fds_demultiplexer;
 
@@ -44,6 +47,7 @@ typedef struct fds_state {
   napi_ref block_ref;
   uint8_t *pool;
   size_t pool_bytes;
+  size_t pool_offset;
   napi_ref pool_ref;
 
   /* The address that the latest accept gave, and the same packed for JavaScript: host * 65536 + port, or -1. */

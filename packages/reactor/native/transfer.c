@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -17,10 +18,22 @@ static bool message_flags(int bits, int *flags) {
   return true;
 }
 
+/*
+ * The bare system calls: recv(3) and send(3) are cancellation points, which in a process with threads costs them two
+ * more atomic operations than the kernel asks for.
+ */
+static ssize_t system_recv(int fd, void *data, size_t length, int flags) {
+  return syscall(SYS_recvfrom, fd, data, length, flags, NULL, NULL);
+}
+
+static ssize_t system_send(int fd, const void *data, size_t length, int flags) {
+  return syscall(SYS_sendto, fd, data, length, flags, NULL, 0);
+}
+
 static ssize_t receive_bytes(int fd, uint8_t *data, size_t length, int flags) {
   ssize_t count;
   do {
-    count = recv(fd, data, length, flags);
+    count = system_recv(fd, data, length, flags);
     if (count < 0 && errno == ENOTSOCK && flags == 0) count = read(fd, data, length);
   } while (count < 0 && errno == EINTR);
   return count;
@@ -29,7 +42,7 @@ static ssize_t receive_bytes(int fd, uint8_t *data, size_t length, int flags) {
 static ssize_t send_bytes(int fd, const uint8_t *data, size_t length, int flags) {
   ssize_t count;
   do {
-    count = send(fd, data, length, flags | MSG_NOSIGNAL);
+    count = system_send(fd, data, length, flags | MSG_NOSIGNAL);
     if (count < 0 && errno == ENOTSOCK && flags == 0) count = write(fd, data, length);
   } while (count < 0 && errno == EINTR);
   return count;
@@ -105,21 +118,34 @@ static napi_value transmit_gathered(napi_env env, napi_callback_info info) {
 }
 
 /*
- * receive(fd, pool offset, small): reads into the thread's block. Fewer than `small` bytes are copied to the pool in
- * the same crossing, if they fit behind the offset; JavaScript knows by the same comparison where they are.
+ * receive(fd): reads into the thread's block. Fewer than FDS_SMALL_BYTES are copied to the pool in the same crossing,
+ * and the pool's offset advances past them, to the next multiple of 8; JavaScript counts along, so it knows where they
+ * are, and sees when they did not fit: then they stand at the beginning of the block.
  */
 static napi_value receive_chunk(napi_env env, napi_callback_info info) {
   fds_call call;
   int fd;
-  size_t offset, small;
-  if (!fds_begin(env, info, 3, &call) || !fds_int(&call, 0, &fd) || !fds_size(&call, 1, &offset) ||
-      !fds_size(&call, 2, &small) || call.state->block == NULL)
+  if (!fds_begin(env, info, 1, &call) || !fds_int(&call, 0, &fd) || call.state->block == NULL)
+    return fds_bad_argument(env);
+  fds_state *state = call.state;
+  ssize_t count = receive_bytes(fd, state->block, FDS_BLOCK_BYTES, 0);
+  if (count < 0) return fds_errno(env);
+  size_t taken = (size_t)count;
+  if (taken < FDS_SMALL_BYTES && state->pool_offset + taken <= state->pool_bytes) {
+    memcpy(state->pool + state->pool_offset, state->block, taken);
+    state->pool_offset = (state->pool_offset + taken + 7) & ~(size_t)7;
+  }
+  return fds_number(env, count);
+}
+
+/* borrow(fd): reads into the thread's block, and copies nothing. */
+static napi_value borrow_chunk(napi_env env, napi_callback_info info) {
+  fds_call call;
+  int fd;
+  if (!fds_begin(env, info, 1, &call) || !fds_int(&call, 0, &fd) || call.state->block == NULL)
     return fds_bad_argument(env);
   ssize_t count = receive_bytes(fd, call.state->block, FDS_BLOCK_BYTES, 0);
-  if (count < 0) return fds_errno(env);
-  if ((size_t)count < small && offset <= call.state->pool_bytes && (size_t)count <= call.state->pool_bytes - offset)
-    memcpy(call.state->pool + offset, call.state->block, (size_t)count);
-  return fds_number(env, count);
+  return count < 0 ? fds_errno(env) : fds_number(env, count);
 }
 
 static bool keep(const fds_call *call, uint8_t **data, size_t *length, napi_ref *reference) {
@@ -143,14 +169,17 @@ static napi_value set_block(napi_env env, napi_callback_info info) {
   return fds_number(env, 0);
 }
 
-/* setPool(bytes): where small reads are copied to. */
+/* setPool(bytes, offset): where small reads are copied to, from the offset on. */
 static napi_value set_pool(napi_env env, napi_callback_info info) {
   fds_call call;
   uint8_t *data;
   size_t length;
-  if (!fds_begin(env, info, 1, &call) || !keep(&call, &data, &length, &call.state->pool_ref))
+  size_t offset;
+  if (!fds_begin(env, info, 2, &call) || !fds_size(&call, 1, &offset) ||
+      !keep(&call, &data, &length, &call.state->pool_ref))
     return fds_bad_argument(env);
   call.state->pool = data;
+  call.state->pool_offset = offset;
   call.state->pool_bytes = length;
   return fds_number(env, 0);
 }
@@ -159,6 +188,7 @@ bool fds_define_transfer(napi_env env, napi_value exports, fds_state *state) {
   return fds_define(env, exports, state, "recv", receive) && fds_define(env, exports, state, "send", transmit) &&
          fds_define(env, exports, state, "sendv", transmit_gathered) &&
          fds_define(env, exports, state, "receive", receive_chunk) &&
+         fds_define(env, exports, state, "borrow", borrow_chunk) &&
          fds_define(env, exports, state, "setBlock", set_block) &&
          fds_define(env, exports, state, "setPool", set_pool);
 }

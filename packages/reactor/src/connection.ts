@@ -25,23 +25,24 @@ export interface CloseInfo {
 
 /**
  * What a connection calls: one object for all of a listener's connections. Its methods are called before the listeners
- * of the event of the same name. A method that throws closes this connection (see `onHandlerError`), and no other.
+ * of the event of the same name. A method that throws, or whose promise is rejected, closes this connection (see
+ * `onHandlerError`), and no other.
  */
 export interface ConnectionHandler<Context = {}> {
-  open?(connection: Connection<Context>): void;
+  open?(connection: Connection<Context>): void | Promise<void>;
   /** `chunk` belongs to the receiver, unless `borrowChunks` is set: then it holds its bytes until this method returns. */
-  data?(connection: Connection<Context>, chunk: Buffer): void;
+  data?(connection: Connection<Context>, chunk: Buffer): void | Promise<void>;
   /** What was queued has fallen to the low-water mark, after a `write` that returned `false`. */
-  drain?(connection: Connection<Context>): void;
+  drain?(connection: Connection<Context>): void | Promise<void>;
   /** The peer will send no more. Without `allowHalfOpen` the connection ends its own side then. */
-  end?(connection: Connection<Context>): void;
-  timeout?(connection: Connection<Context>): void;
+  end?(connection: Connection<Context>): void | Promise<void>;
+  timeout?(connection: Connection<Context>): void | Promise<void>;
   /** The peer hung up while the connection was paused: what it sent before is still to be read. */
-  hangup?(connection: Connection<Context>): void;
+  hangup?(connection: Connection<Context>): void | Promise<void>;
   /** Once, before `close`. */
-  error?(connection: Connection<Context>, error: Error): void;
+  error?(connection: Connection<Context>, error: Error): void | Promise<void>;
   /** Once, last of all. */
-  close?(connection: Connection<Context>, info: CloseInfo): void;
+  close?(connection: Connection<Context>, info: CloseInfo): void | Promise<void>;
 }
 
 /** The events, with what their listeners are given. A network error that nobody hears is counted, never thrown. */
@@ -85,9 +86,14 @@ export interface ConnectionHost {
   readonly hangupWhilePaused: boolean;
 }
 
-/** Who counts the connection. */
-export interface ConnectionOwner {
-  left(): void;
+/** What the connections of one listener share, so that an idle one keeps as little as possible. */
+export interface ConnectionKind<Context> {
+  readonly host: ConnectionHost;
+  readonly handler: ConnectionHandler<Context>;
+  readonly settings: ConnectionSettings;
+  readonly context: Context;
+  /** Told when a connection has ended. */
+  readonly owner: { left(): void } | null;
 }
 
 const DEFAULT_LINGER_MS = 2000;
@@ -126,50 +132,54 @@ interface FlushWaiter {
   reject(error: Error): void;
 }
 
-type Flow = 'paused' | 'flowing' | 'ended';
-type Writing = 'open' | 'ending' | 'finished';
+const PAUSED = 0;
+const FLOWING = 1;
+const ENDED = 2;
+
+const OPEN = 0;
+const ENDING = 1;
+const FINISHED = 2;
+
+/** A 'data' listener was added: each chunk is emitted too. */
+const HEARD = 1;
+/** The kernel's buffer is full: WRITABLE is asked for. */
+const BLOCKED = 2;
+/** The dispatcher will call `leave`. */
+const DEPARTING = 4;
+/** `write` returned false: 'drain' is owed. */
+const NEEDS_DRAIN = 8;
+/** 'close' was told. */
+const TOLD = 16;
+/** close(): what comes in is thrown away. */
+const DISCARDING = 32;
+
+/** What few connections need. */
+interface Rarity {
+  waiters: FlushWaiter[];
+  /** The writing side broke, and what the peer had sent before is still being read. */
+  brokenPipe: Error | null;
+}
 
 export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> implements Departure {
-  readonly context: Context;
-  readonly #host: ConnectionHost;
+  readonly #kind: ConnectionKind<Context>;
   readonly #socket: BackendSocket;
-  readonly #handler: ConnectionHandler<Context>;
-  readonly #settings: ConnectionSettings;
-  readonly #owner: ConnectionOwner | null;
-  readonly #queue = new WriteQueue();
   #registration: SocketRegistration | null = null;
-  #flow: Flow = 'paused';
-  #writing: Writing = 'open';
-  /** A 'data' listener was added: each chunk is emitted too. */
-  #heard = false;
-  #blocked = false;
-  #departing = false;
-  #needsDrain = false;
+  #flow = PAUSED;
+  #writing = OPEN;
+  #flags = 0;
+  /** What is queued: nothing or one chunk here, further ones and what a short send left in `#queue`. */
+  #chunk: Uint8Array | null = null;
+  #queue: WriteQueue | null = null;
   #closed: CloseInfo | null = null;
-  #told = false;
-  /** The writing side broke, and what the peer had sent before is still being read. */
-  #brokenPipe: Error | null = null;
-  /** close(): what comes in is thrown away. */
-  #discarding = false;
+  /** Bytes written so far, for `flushed`. */
   #written = 0;
-  #waiters: FlushWaiter[] | null = null;
+  #rarity: Rarity | null = null;
 
-  /** Made by `reactor.serve` and `reactor.open`. */
-  constructor(
-    host: ConnectionHost,
-    socket: BackendSocket,
-    handler: ConnectionHandler<Context>,
-    settings: ConnectionSettings,
-    context: Context,
-    owner: ConnectionOwner | null = null,
-  ) {
+  /** Made by `reactor.serve`, `reactor.open` and `reactor.connection`. */
+  constructor(kind: ConnectionKind<Context>, socket: BackendSocket) {
     super();
-    this.#owner = owner;
-    this.#host = host;
+    this.#kind = kind;
     this.#socket = socket;
-    this.#handler = handler;
-    this.#settings = settings;
-    this.context = context;
   }
 
   /** One handler for all connections: the registration's `data` is the connection. */
@@ -189,8 +199,8 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   static start(connection: Connection<never>): void {
     const opened = connection as unknown as Connection;
     // Reading begins at once where there is a method for it, in the same system call that watches the socket.
-    if (opened.#handler.data !== undefined) opened.#flow = 'flowing';
-    opened.#registration = opened.#host.dispatcher.register(
+    if (opened.#kind.handler.data !== undefined) opened.#flow = FLOWING;
+    opened.#registration = opened.#kind.host.dispatcher.register(
       opened.#socket,
       opened.#interest(),
       Connection.#readiness,
@@ -198,7 +208,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
       true,
     );
     try {
-      opened.#handler.open?.(opened);
+      opened.#awaited(opened.#kind.handler.open?.(opened));
     } catch (error) {
       opened.#handlerFailed(error);
     }
@@ -215,6 +225,11 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     return this.#socket;
   }
 
+  /** What plugins keep of this connection. */
+  get context(): Context {
+    return this.#kind.context;
+  }
+
   get remoteAddress(): Address | undefined {
     return this.#socket.remoteAddress;
   }
@@ -225,7 +240,8 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
 
   /** Bytes that were written and have not left yet. */
   get bufferedBytes(): number {
-    return this.#queue.bytes;
+    if (this.#queue !== null) return this.#queue.bytes;
+    return this.#chunk === null ? 0 : this.#chunk.length;
   }
 
   /** Whether it is over: nothing more will be sent or received. */
@@ -248,47 +264,60 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     const chunk = typeof data === 'string' ? Buffer.from(data) : data;
     if (!(chunk instanceof Uint8Array))
       throw misuse('ERR_REACTOR_BUFFER', `write takes a Uint8Array or a string, got ${describe(data)}`);
-    if (this.#writing !== 'open' || this.#closed !== null || this.#brokenPipe !== null) return this.#refuse();
-    const queue = this.#queue;
-    if (chunk.length > 0) {
-      this.#written += chunk.length;
-      if (this.#settings.borrowChunks) this.#pushBorrowed(chunk);
-      else queue.push(chunk);
-      if (!this.#blocked) {
-        if (queue.bytes >= FLUSH_BYTES) this.#flushQueue();
-        else this.#depart();
+    if (this.#writing !== OPEN || this.#closed !== null || this.#rarity?.brokenPipe) return this.#refuse();
+    const { settings } = this.#kind;
+    this.#written += chunk.length;
+    if (settings.borrowChunks) this.#pushBorrowed(chunk);
+    else if (chunk.length > 0) this.#push(chunk);
+    let buffered = this.bufferedBytes;
+    if ((this.#flags & BLOCKED) === 0) {
+      if (buffered < FLUSH_BYTES) this.#depart();
+      else {
+        this.#flushQueue();
+        buffered = this.bufferedBytes;
       }
-      if (queue.bytes > this.#settings.maxBufferedBytes) return this.#tooSlow();
     }
-    if (queue.bytes <= this.#settings.highWaterMark) return true;
-    this.#needsDrain = true;
+    if (buffered <= settings.highWaterMark) return true;
+    if (buffered > settings.maxBufferedBytes) return this.#tooSlow();
+    this.#flags |= NEEDS_DRAIN;
     return false;
+  }
+
+  #push(chunk: Uint8Array): void {
+    if (this.#queue !== null) this.#queue.push(chunk);
+    else if (this.#chunk === null) this.#chunk = chunk;
+    else {
+      const queue = new WriteQueue();
+      queue.push(this.#chunk);
+      queue.push(chunk);
+      this.#chunk = null;
+      this.#queue = queue;
+    }
   }
 
   /** Sends what is queued now, as much as the system takes. */
   flush(): void {
-    if (this.#closed === null && !this.#blocked) this.#flushQueue();
+    if (this.#closed === null && (this.#flags & BLOCKED) === 0) this.#flushQueue();
   }
 
   /**
    * Resolves when everything written so far is in the kernel. Rejects once if the connection ends before that.
    */
   flushed(): Promise<void> {
-    if (this.#queue.bytes === 0) return Promise.resolve();
+    if (this.bufferedBytes === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#waiters ??= [];
-      this.#waiters.push({ mark: this.#written, resolve, reject });
+      this.#rare().waiters.push({ mark: this.#written, resolve, reject });
     });
   }
 
   /** Writes `data`, and ends the stream (FIN) after all that is queued. The peer may still send. Idempotent. */
   end(data?: Uint8Array | string): void {
     if (data !== undefined) this.write(data);
-    if (this.#writing !== 'open' || this.#closed !== null) return;
-    this.#writing = 'ending';
+    if (this.#writing !== OPEN || this.#closed !== null) return;
+    this.#writing = ENDING;
     // Both sides are done and nothing is queued: close says it all.
-    if (this.#flow === 'ended' && this.#queue.bytes === 0) this.#finish({ by: 'peer' });
-    else if (!this.#blocked) this.#depart();
+    if (this.#flow === ENDED && this.bufferedBytes === 0) this.#finish({ by: 'peer' });
+    else if ((this.#flags & BLOCKED) === 0) this.#depart();
   }
 
   /**
@@ -297,14 +326,14 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
    */
   close(options: { lingerMs?: number } = {}): Promise<void> {
     const lingerMs = options.lingerMs ?? DEFAULT_LINGER_MS;
-    if (this.#told) return Promise.resolve();
+    if ((this.#flags & TOLD) !== 0) return Promise.resolve();
     const closed = new Promise<void>((resolve) => {
       this.once('close', () => resolve());
     });
     if (this.#closed !== null) return closed;
-    this.#discarding = true;
+    this.#flags |= DISCARDING;
     this.end();
-    if (this.#flow === 'paused') this.#setFlow('flowing');
+    if (this.#flow === PAUSED) this.#setFlow(FLOWING);
     this.#lingerFor(lingerMs);
     return closed;
   }
@@ -326,17 +355,17 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
 
   /** Stops reading: the kernel's buffer fills, and the peer is held back. Idempotent. */
   pause(): void {
-    if (this.#flow === 'flowing') this.#setFlow('paused');
+    if (this.#flow === FLOWING) this.#setFlow(PAUSED);
   }
 
   /** Reads on, or begins to. Idempotent. */
   resume(): void {
-    if (this.#flow === 'paused') this.#setFlow('flowing');
+    if (this.#flow === PAUSED) this.#setFlow(FLOWING);
   }
 
   /** Whether it reads at the moment. */
   get flowing(): boolean {
-    return this.#flow === 'flowing';
+    return this.#flow === FLOWING;
   }
 
   override on<E extends keyof ConnectionEvents>(
@@ -369,20 +398,20 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
 
   /** The first 'data' listener starts the flow; a connection that was paused on purpose afterwards stays so. */
   #startFlow(): void {
-    if (this.#heard) return;
-    this.#heard = true;
+    if ((this.#flags & HEARD) !== 0) return;
+    this.#flags |= HEARD;
     this.resume();
   }
 
-  #setFlow(flow: Flow): void {
+  #setFlow(flow: number): void {
     this.#flow = flow;
     this.#rearm();
   }
 
   #interest(): number {
-    const reading = this.#flow === 'flowing' ? READABLE : 0;
-    const writing = this.#blocked ? WRITABLE : 0;
-    const hangup = this.#flow === 'paused' && this.#host.hangupWhilePaused ? READ_CLOSED : 0;
+    const reading = this.#flow === FLOWING ? READABLE : 0;
+    const writing = (this.#flags & BLOCKED) !== 0 ? WRITABLE : 0;
+    const hangup = this.#flow === PAUSED && this.#kind.host.hangupWhilePaused ? READ_CLOSED : 0;
     return reading | writing | hangup;
   }
 
@@ -396,72 +425,81 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   #onReadable(): void {
     let chunk: Buffer | 0 | -1;
     try {
-      chunk = this.#socket.receive(this.#settings.borrowChunks);
+      chunk = this.#socket.receive(this.#kind.settings.borrowChunks);
     } catch (error) {
       this.#fail(error as SocketError);
       return;
     }
     if (chunk === 0) this.#onEnd();
     else if (chunk !== -1) {
-      this.#host.dispatcher.turnBytes += chunk.length;
-      if (this.#discarding) return;
-      this.#handler.data?.(this, chunk);
-      if (this.#heard && this.#closed === null) this.emit('data', chunk);
+      const { host, handler } = this.#kind;
+      host.dispatcher.turnBytes += chunk.length;
+      if ((this.#flags & DISCARDING) !== 0) return;
+      const result: unknown = handler.data?.(this, chunk);
+      if (result !== undefined) this.#awaited(result);
+      if ((this.#flags & HEARD) !== 0 && this.#closed === null) this.emit('data', chunk);
     }
   }
 
   #onEnd(): void {
-    if (this.#brokenPipe !== null) {
-      this.#finish({ by: 'error', error: this.#brokenPipe });
+    const broken = this.#rarity?.brokenPipe;
+    if (broken) {
+      this.#finish({ by: 'error', error: broken });
       return;
     }
-    this.#flow = 'ended';
-    if (!this.#discarding) {
-      this.#handler.end?.(this);
+    this.#flow = ENDED;
+    if ((this.#flags & DISCARDING) === 0) {
+      this.#awaited(this.#kind.handler.end?.(this));
       if (this.#closed === null) this.emit('end');
     }
     if (this.#closed !== null) return;
-    if (this.#writing === 'finished') this.#finish({ by: this.#discarding ? 'local' : 'peer' });
+    if (this.#writing === FINISHED) this.#finishInOrder();
     else {
-      if (!this.#settings.allowHalfOpen) this.end();
+      if (!this.#kind.settings.allowHalfOpen) this.end();
       if (this.#closed === null) this.#rearm();
     }
   }
 
   #onHangup(): void {
-    this.#handler.hangup?.(this);
+    this.#awaited(this.#kind.handler.hangup?.(this));
     if (this.#closed === null) this.emit('hangup');
   }
 
   // --- the flush -----------------------------------------------------------------------------------------------------
 
   #depart(): void {
-    if (this.#departing) return;
-    this.#departing = true;
-    this.#host.dispatcher.depart(this);
+    if ((this.#flags & DEPARTING) !== 0) return;
+    this.#flags |= DEPARTING;
+    this.#kind.host.dispatcher.depart(this);
   }
 
   /** The end of the turn: what is queued leaves, and what has happened is told. Called by the dispatcher. */
   leave(): void {
-    this.#departing = false;
+    this.#flags &= ~DEPARTING;
     try {
-      if (this.#closed === null && !this.#blocked) this.#flushQueue();
-      if (this.#closed !== null && !this.#told) this.#tell(this.#closed);
+      if (this.#closed === null && (this.#flags & BLOCKED) === 0) this.#flushQueue();
+      if (this.#closed !== null && (this.#flags & TOLD) === 0) this.#tell(this.#closed);
     } catch (error) {
       this.#handlerFailed(error);
     }
   }
 
+  /** A handler may be an async function: its rejection is treated as what it would have thrown. */
+  #awaited(result: unknown): void {
+    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return;
+    (result as PromiseLike<unknown>).then(undefined, (error: unknown) => this.#handlerFailed(error));
+  }
+
   /** A handler was called outside the dispatch of its socket: the same happens with what it throws. */
   #handlerFailed(error: unknown): void {
     if (this.#registration === null) raise(error);
-    else this.#host.dispatcher.failed(error, this.#registration);
+    else this.#kind.host.dispatcher.failed(error, this.#registration);
   }
 
   /** A borrowed chunk changes with the next read: it leaves at once, and what cannot leave is copied. */
   #pushBorrowed(chunk: Uint8Array): void {
     let sent = 0;
-    if (this.#queue.bytes === 0 && !this.#blocked) {
+    if (this.bufferedBytes === 0 && (this.#flags & BLOCKED) === 0) {
       try {
         sent = Math.max(0, this.#socket.send(chunk));
       } catch (error) {
@@ -469,42 +507,64 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
         return;
       }
     }
-    if (sent < chunk.length) this.#queue.push(Buffer.from(chunk.subarray(sent)));
+    if (sent < chunk.length) this.#push(Buffer.from(chunk.subarray(sent)));
   }
 
   #onWritable(): void {
-    this.#blocked = false;
+    this.#flags &= ~BLOCKED;
     this.#flushQueue();
     this.#rearm();
+  }
+
+  /** Sends what is queued; `false` when the socket would block. */
+  #sendQueued(): boolean {
+    const chunk = this.#chunk;
+    if (chunk !== null) {
+      const count = this.#socket.send(chunk);
+      if (count === chunk.length) {
+        this.#chunk = null;
+        return true;
+      }
+      this.#chunk = null;
+      this.#queue = new WriteQueue();
+      this.#queue.push(chunk);
+      if (count > 0) this.#queue.consume(count);
+      return false;
+    }
+    if (this.#queue === null) return true;
+    if (!this.#queue.flush(this.#socket)) return false;
+    this.#queue = null;
+    return true;
   }
 
   #flushQueue(): void {
     let empty: boolean;
     try {
-      empty = this.#queue.flush(this.#socket);
+      empty = this.#sendQueued();
     } catch (error) {
       this.#breakPipe(error as SocketError);
       return;
     }
-    if (this.#waiters !== null) this.#settleWaiters(this.#waiters);
-    if (!empty && !this.#blocked) {
-      this.#blocked = true;
+    if (this.#rarity !== null) this.#settleWaiters(this.#rarity.waiters);
+    if (!empty && (this.#flags & BLOCKED) === 0) {
+      this.#flags |= BLOCKED;
       this.#rearm();
     }
-    if (empty && this.#writing === 'ending') this.#finishWriting();
-    if (this.#needsDrain && this.#queue.bytes <= this.#settings.lowWaterMark) {
-      this.#needsDrain = false;
-      if (this.#writing === 'open') {
-        this.#handler.drain?.(this);
-        if (this.#closed === null) this.emit('drain');
-      }
-    }
+    if (empty && this.#writing === ENDING) this.#finishWriting();
+    if ((this.#flags & NEEDS_DRAIN) !== 0 && this.bufferedBytes <= this.#kind.settings.lowWaterMark) this.#drained();
+  }
+
+  #drained(): void {
+    this.#flags &= ~NEEDS_DRAIN;
+    if (this.#writing !== OPEN) return;
+    this.#awaited(this.#kind.handler.drain?.(this));
+    if (this.#closed === null) this.emit('drain');
   }
 
   #finishWriting(): void {
-    this.#writing = 'finished';
-    if (this.#flow === 'ended') {
-      this.#finish({ by: this.#discarding ? 'local' : 'peer' });
+    this.#writing = FINISHED;
+    if (this.#flow === ENDED) {
+      this.#finishInOrder();
       return;
     }
     try {
@@ -515,10 +575,25 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     }
   }
 
+  /** Both sides have ended. */
+  #finishInOrder(): void {
+    this.#finish({ by: (this.#flags & DISCARDING) === 0 ? 'peer' : 'local' });
+  }
+
   #settleWaiters(waiters: FlushWaiter[]): void {
-    const left = this.#written - this.#queue.bytes;
+    const left = this.#written - this.bufferedBytes;
     while (waiters.length > 0 && (waiters[0] as FlushWaiter).mark <= left) (waiters.shift() as FlushWaiter).resolve();
-    if (waiters.length === 0) this.#waiters = null;
+  }
+
+  #rare(): Rarity {
+    this.#rarity ??= { waiters: [], brokenPipe: null };
+    return this.#rarity;
+  }
+
+  #dropQueue(): void {
+    this.#chunk = null;
+    this.#queue = null;
+    this.#flags &= ~BLOCKED;
   }
 
   /**
@@ -527,19 +602,18 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
    */
   #breakPipe(error: SocketError): void {
     if (this.#closed !== null) return;
-    if (this.#flow !== 'flowing') {
+    if (this.#flow !== FLOWING) {
       this.#fail(error);
       return;
     }
-    this.#brokenPipe = error;
-    this.#queue.clear();
-    this.#blocked = false;
+    this.#rare().brokenPipe = error;
+    this.#dropQueue();
     this.#rejectWaiters(error);
     this.#rearm();
   }
 
   #refuse(): false {
-    if (this.#writing !== 'open' && this.#closed === null)
+    if (this.#writing !== OPEN && this.#closed === null)
       this.#report(misuse('ERR_REACTOR_WRITE_AFTER_END', 'write was called after end'));
     return false;
   }
@@ -549,7 +623,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
       by: 'error',
       error: outOfRange(
         'ERR_REACTOR_SLOW_CONSUMER',
-        `${this.#queue.bytes} bytes are queued for a peer that does not read, more than maxBufferedBytes (${this.#settings.maxBufferedBytes})`,
+        `${this.bufferedBytes} bytes are queued for a peer that does not read, more than maxBufferedBytes (${this.#kind.settings.maxBufferedBytes})`,
       ),
     });
     return false;
@@ -559,52 +633,58 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
 
   /** close(): gives the peer `lingerMs` from its latest progress, then closes whatever it does. */
   #lingerFor(lingerMs: number): void {
-    let queued = this.#queue.bytes;
+    let queued = this.bufferedBytes;
     let timer: Timer;
     const check = (): void => {
       if (this.#closed !== null) return;
-      if (this.#queue.bytes < queued) {
-        queued = this.#queue.bytes;
-        timer = this.#host.dispatcher.timers.add(lingerMs, check, { ref: false });
+      if (this.bufferedBytes < queued) {
+        queued = this.bufferedBytes;
+        timer = this.#kind.host.dispatcher.timers.add(lingerMs, check, { ref: false });
       } else this.#finish({ by: 'local' });
     };
-    timer = this.#host.dispatcher.timers.add(lingerMs, check, { ref: false });
+    timer = this.#kind.host.dispatcher.timers.add(lingerMs, check, { ref: false });
     this.once('close', () => timer.cancel());
   }
 
   #fail(error: Error): void {
-    this.#finish({ by: 'error', error: this.#brokenPipe ?? error });
+    this.#finish({ by: 'error', error: this.#rarity?.brokenPipe ?? error });
   }
 
   /** The descriptor goes at once; what has happened is told at the end of the turn. */
   #finish(info: CloseInfo): void {
     if (this.#closed !== null) return;
     this.#closed = info;
-    this.#queue.clear();
-    this.#blocked = false;
-    this.#registration = null;
+    this.#dropQueue();
     this.#socket.close();
     this.#depart();
   }
 
   #tell(info: CloseInfo): void {
-    this.#told = true;
-    this.#owner?.left();
+    this.#flags |= TOLD;
+    this.#kind.owner?.left();
     this.#rejectWaiters(info.error ?? misuse('ERR_REACTOR_CLOSED', 'the connection was closed before all was sent'));
     if (info.error !== undefined) this.#report(info.error);
-    this.#handler.close?.(this, info);
+    // Each by itself: whatever one of them throws, the others are told.
+    try {
+      this.#awaited(this.#kind.handler.close?.(this, info));
+    } catch (error) {
+      this.#handlerFailed(error);
+    }
     this.emit('close', info);
   }
 
   #rejectWaiters(error: Error): void {
-    const waiters = this.#waiters;
-    this.#waiters = null;
-    if (waiters !== null) for (const waiter of waiters) waiter.reject(error);
+    if (this.#rarity !== null) for (const waiter of this.#rarity.waiters.splice(0)) waiter.reject(error);
   }
 
   #report(error: Error): void {
-    this.#handler.error?.(this, error);
+    const { handler, host } = this.#kind;
+    try {
+      this.#awaited(handler.error?.(this, error));
+    } catch (failure) {
+      this.#handlerFailed(failure);
+    }
     const heard = this.emit('error', error);
-    if (!heard && this.#handler.error === undefined) this.#host.metrics.unheardErrors += 1;
+    if (!heard && handler.error === undefined) host.metrics.unheardErrors += 1;
   }
 }

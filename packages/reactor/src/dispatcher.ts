@@ -10,7 +10,7 @@
  *   6. the next deadline
  */
 import type { Backend, BackendSocket, Demultiplexer, Driver } from './backend/backend.js';
-import { misuse, raise } from './errors.js';
+import { misuse, raise, socketError } from './errors.js';
 import { ERROR, HANGUP, READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import {
   type AnyHandler,
@@ -114,6 +114,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     data: unknown,
     held: boolean,
   ): SocketRegistration {
+    if (socket.closed) throw socketError('EBADF', 'register');
     if ((socket.watch as Watch | null)?.registration)
       throw misuse(
         'ERR_REACTOR_REGISTERED',
@@ -121,7 +122,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
       );
     const watch = this.watchOf(socket);
     try {
-      const registration = new SocketRegistration(this, watch, interest, handler, data, held);
+      const registration = new SocketRegistration(watch, interest, handler, data, held);
       watch.registration = registration;
       this.rearm(watch);
       this.#registrations += 1;
@@ -331,6 +332,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
         const asked = Math.min(left, (this.demultiplexer.events.length / 3) | 0);
         this.#cursor = 0;
         this.#count = this.demultiplexer.wait(asked);
+        this.counters.events += this.#count;
         if (this.#count === 0) return;
         left -= this.#count;
         const full = this.#count === asked;
@@ -356,8 +358,8 @@ export class Dispatcher implements RegistrationHost, SelectHost {
       const at = this.#cursor * 3;
       this.#cursor += 1;
       const watch = this.#watches[events[at] as number];
-      if (watch === undefined || watch.generation !== events[at + 1]) this.counters.stale += 1;
-      else this.#dispatch(watch, events[at + 2] as number);
+      if (watch !== undefined && watch.generation === events[at + 1]) this.#dispatch(watch, events[at + 2] as number);
+      else this.counters.stale += 1;
       this.#untimed += 1;
       if (this.#untimed >= this.#stride) {
         const now = this.#driver.now();
@@ -378,13 +380,14 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   }
 
   #dispatch(watch: Watch, mask: number): void {
-    this.counters.events += 1;
     const { registration } = watch;
     let heard = false;
-    if (registration !== null && (mask & watch.wanted & registration.interest) !== 0) {
+    const hit = registration === null ? 0 : mask & registration.interest;
+    if (registration !== null && hit !== 0 && (hit !== READ_CLOSED || !watch.hangupTold)) {
       heard = true;
-      if (registration.handler !== null) this.#callHandler(registration, registration.handler, mask);
-      else this.#callBack(registration, registration.callback as ReadinessCallback, mask);
+      const { handler } = registration;
+      if (typeof handler === 'function') this.#callBack(registration, handler, mask);
+      else this.#callHandler(registration, handler, mask);
     }
     if (watch.selectors !== null && this.selects.report(watch, mask)) heard = true;
     if (!heard) this.#park(watch);

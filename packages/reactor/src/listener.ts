@@ -1,7 +1,13 @@
 /** A listening socket that turns waiting connections into {@link Connection}s, in a budgeted loop. */
 import { EventEmitter } from 'eventemitter3';
 import type { BackendSocket } from './backend/backend.js';
-import { Connection, type ConnectionHandler, type ConnectionHost, type ConnectionSettings } from './connection.js';
+import {
+  Connection,
+  type ConnectionHandler,
+  type ConnectionHost,
+  type ConnectionKind,
+  type ConnectionSettings,
+} from './connection.js';
 import { SocketError } from './errors.js';
 import { READABLE } from './readiness.js';
 import type { ReadinessHandler, SocketRegistration } from './registration.js';
@@ -33,9 +39,8 @@ const LONGEST_PAUSE_MS = 1000;
 export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
   readonly #host: ConnectionHost;
   readonly #socket: BackendSocket;
-  readonly #handler: ConnectionHandler<Context>;
+  readonly #kind: ConnectionKind<Context>;
   readonly #settings: ListenerSettings;
-  readonly #context: Context;
   readonly #registration: SocketRegistration;
   #connections = 0;
   #paused = false;
@@ -55,9 +60,8 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     super();
     this.#host = host;
     this.#socket = socket;
-    this.#handler = handler;
+    this.#kind = { host, handler, settings: settings.connection, context, owner: this };
     this.#settings = settings;
-    this.#context = context;
     this.#registration = host.dispatcher.register(socket, READABLE, Listener.#readiness, this, true);
   }
 
@@ -127,7 +131,7 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
   }
 
   #admit(accepted: BackendSocket): void {
-    const { maxConnections, overload, connection: settings } = this.#settings;
+    const { maxConnections, overload } = this.#settings;
     if (this.#connections >= maxConnections) {
       // Only with overload 'close': 'pause' does not accept beyond the limit.
       accepted.close();
@@ -135,7 +139,7 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
       return;
     }
     this.#connections += 1;
-    const connection = new Connection<Context>(this.#host, accepted, this.#handler, settings, this.#context, this);
+    const connection = new Connection<Context>(this.#kind, accepted);
     try {
       Connection.start(connection as Connection<never>);
     } catch (error) {

@@ -35,9 +35,10 @@ export interface Core {
   recv(fd: number, into: Uint8Array, offset?: number, length?: number, flags?: number): number;
   send(fd: number, from: Uint8Array, offset?: number, length?: number, flags?: number): number;
   sendv(fd: number, chunks: readonly Uint8Array[], offset: number): number;
-  receive(fd: number, poolOffset: number, small: number): number;
+  receive(fd: number): number;
+  borrow(fd: number): number;
   setBlock(block: Uint8Array): number;
-  setPool(pool: Uint8Array): number;
+  setPool(pool: Uint8Array, offset: number): number;
   openDemultiplexer(turn: () => void, triples: Int32Array): number;
   closeDemultiplexer(id: number): number;
   add(id: number, fd: number, slot: number, generation: number, interest: number): number;
@@ -66,10 +67,10 @@ export function loadCore(): Core | string {
 }
 
 function load(): Core | string {
-  if (process.env['FDSET_NATIVE'] === 'off') return 'FDSET_NATIVE is off';
+  if (process.env.FDSET_NATIVE === 'off') return 'FDSET_NATIVE is off';
   // These runtimes end their process when they open a binary that uses libuv: they must not even try.
-  if (process.versions['bun'] !== undefined) return 'Bun has no libuv';
-  if (process.versions['deno'] !== undefined) return 'Deno has no libuv';
+  if (process.versions.bun !== undefined) return 'Bun has no libuv';
+  if (process.versions.deno !== undefined) return 'Deno has no libuv';
   if (process.platform !== 'linux') return `there is no native core for ${process.platform} yet`;
   const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../native');
   const require = createRequire(import.meta.url);

@@ -12,10 +12,17 @@ import {
 import { checkTimeout } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { type BackendChoice, selectBackend } from './backend/select-backend.js';
-import { Connection, type ConnectionHandler, type ConnectionOptions, connectionSettings } from './connection.js';
+import {
+  Connection,
+  type ConnectionHandler,
+  type ConnectionHost,
+  type ConnectionOptions,
+  type ConnectionSettings,
+  connectionSettings,
+} from './connection.js';
 import { type ConnectOptions, connect, resolve } from './connector.js';
 import { Dispatcher } from './dispatcher.js';
-import { describe, misuse, notSupported, outOfRange } from './errors.js';
+import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
 import { FailureHandling, type OnHandlerError } from './failure.js';
 import { Listener } from './listener.js';
 import { describeReadiness, ERROR, READ_CLOSED } from './readiness.js';
@@ -109,6 +116,7 @@ export class Reactor<Context = {}> {
   readonly #failures: FailureHandling;
   readonly #acceptBudget: number;
   readonly #unheard = { unheardErrors: 0 };
+  readonly #connectionHost: ConnectionHost;
   readonly #runs = new Set<() => void>();
 
   constructor(options: ReactorOptions = {}) {
@@ -133,6 +141,11 @@ export class Reactor<Context = {}> {
     this.#dispatcher = new Dispatcher(this.#backend, budgets, (error, registration) =>
       this.#failures.handle(error, registration, this.#dispatcher.timers),
     );
+    this.#connectionHost = {
+      dispatcher: this.#dispatcher,
+      metrics: this.#unheard,
+      hangupWhilePaused: this.#backend.capabilities.hangupWhilePaused,
+    };
   }
 
   /** Which backend runs, and why. */
@@ -356,15 +369,30 @@ export class Reactor<Context = {}> {
   async open(address: Address, options: ConnectOptions & ConnectionOptions = {}): Promise<Connection<Context>> {
     this.#checkOpen();
     const settings = connectionSettings(options);
-    const socket = await this.#connect(address, options);
-    const connection = new Connection<Context>(this.#connectionHost, socket, {}, settings, NO_CONTEXT as Context);
-    try {
-      Connection.start(connection as Connection<never>);
-    } catch (error) {
-      connection.destroy();
-      throw error;
-    }
-    return connection;
+    return this.#connection(await this.#connect(address, options), {}, settings);
+  }
+
+  /**
+   * A connection over a connected stream socket of this reactor that has no registration: one that `accept`, `connect`,
+   * `adopt` or `socketPair` gave. The socket is the connection's from then on.
+   */
+  connection(
+    socket: Socket,
+    handler: ConnectionHandler<Context> = {},
+    options: ConnectionOptions = {},
+  ): Connection<Context> {
+    this.#checkOpen();
+    const owned = this.#own(socket, 'connection');
+    const settings = connectionSettings(options);
+    if (owned.closed) throw socketError('EBADF', 'connection');
+    if (owned.listening || (owned.type !== 'stream' && owned.type !== 'pipe'))
+      throw misuse(
+        'ERR_REACTOR_SOCKET',
+        `a connection needs a stream socket that does not listen, got a ${owned.listening ? 'listening' : owned.type} socket`,
+      );
+    if (owned.watch !== null && this.registrationOf(owned) !== undefined)
+      throw misuse('ERR_REACTOR_REGISTERED', 'the socket has a registration already: unregister it first');
+    return this.#connection(owned, handler, settings);
   }
 
   // --- life ----------------------------------------------------------------------------------------------------------
@@ -453,12 +481,22 @@ export class Reactor<Context = {}> {
 
   // --- inside --------------------------------------------------------------------------------------------------------
 
-  get #connectionHost() {
-    return {
-      dispatcher: this.#dispatcher,
-      metrics: this.#unheard,
-      hangupWhilePaused: this.#backend.capabilities.hangupWhilePaused,
-    };
+  #connection(
+    socket: BackendSocket,
+    handler: ConnectionHandler<Context>,
+    settings: ConnectionSettings,
+  ): Connection<Context> {
+    const connection = new Connection<Context>(
+      { host: this.#connectionHost, handler, settings, context: NO_CONTEXT as Context, owner: null },
+      socket,
+    );
+    try {
+      Connection.start(connection as Connection<never>);
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+    return connection;
   }
 
   #connections(): Connection[] {

@@ -1,5 +1,5 @@
 /** What a reactor knows of a socket that it watches: the user's registration, and the selects that wait for it. */
-import type { BackendSocket } from './backend/backend.js';
+import type { BackendHost, BackendSocket } from './backend/backend.js';
 import { describe, misuse } from './errors.js';
 import { describeReadiness, ERROR, HANGUP, INTEREST_MASK, READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import type { Socket } from './socket.js';
@@ -58,27 +58,22 @@ export class SocketRegistration implements Registration<unknown> {
   interest: number;
   readiness = 0;
   data: unknown;
-  readonly handler: AnyHandler | null;
-  readonly callback: ReadinessCallback | null;
+  readonly handler: AnyHandler | ReadinessCallback;
+  /** Whether it keeps the process alive. */
   readonly held: boolean;
-  readonly #host: RegistrationHost;
 
-  constructor(
-    host: RegistrationHost,
-    watch: Watch,
-    interest: number,
-    handler: AnyHandler | ReadinessCallback,
-    data: unknown,
-    held: boolean,
-  ) {
-    this.#host = host;
+  constructor(watch: Watch, interest: number, handler: AnyHandler | ReadinessCallback, data: unknown, held: boolean) {
+    checkInterest(interest, handler);
     this.watch = watch;
-    this.handler = typeof handler === 'function' ? null : handler;
-    this.callback = typeof handler === 'function' ? handler : null;
-    checkInterest(interest, this.handler);
+    this.handler = handler;
     this.interest = interest;
     this.data = data;
     this.held = held;
+  }
+
+  /** The reactor of the socket: not kept in a field of each registration. */
+  get #host(): RegistrationHost {
+    return this.watch.socket.host as BackendHost & RegistrationHost;
   }
 
   get socket(): Socket {
@@ -159,7 +154,7 @@ const METHODS: readonly (readonly [bit: number, method: keyof AnyHandler])[] = [
   [READ_CLOSED, 'hangup'],
 ];
 
-function checkInterest(interest: number, handler: AnyHandler | null): void {
+function checkInterest(interest: number, handler: AnyHandler | ReadinessCallback): void {
   if (typeof interest !== 'number' || (interest & INTEREST_MASK) !== interest)
     throw misuse(
       'ERR_REACTOR_INTEREST',
@@ -169,7 +164,7 @@ function checkInterest(interest: number, handler: AnyHandler | null): void {
             typeof interest === 'number' ? describeReadiness(interest) : describe(interest)
           }`,
     );
-  if (handler === null) return;
+  if (typeof handler === 'function') return;
   for (const [bit, method] of METHODS)
     if ((interest & bit) !== 0 && typeof handler[method] !== 'function')
       throw misuse('ERR_REACTOR_INTEREST', `the interest ${describeReadiness(bit)} needs a handler method '${method}'`);

@@ -37,7 +37,7 @@ export class WriteQueue {
       const asked = this.bytes;
       const count = this.#sendSome(socket, this.#first);
       if (count === WOULD_BLOCK) return false;
-      this.#consume(count);
+      this.consume(count);
       // A short send means that the buffer is full: asking again would cost a call that says so.
       if (count < asked && this.#rest === null) return false;
     }
@@ -51,7 +51,8 @@ export class WriteQueue {
     return socket.sendv(chunks);
   }
 
-  #consume(count: number): void {
+  /** Takes `count` bytes off that have left. */
+  consume(count: number): void {
     this.bytes -= count;
     if (this.bytes === 0) {
       this.clear();

@@ -13,7 +13,7 @@ export type BackendChoice = 'auto' | 'kernel' | 'emulated' | Backend;
  */
 export function selectBackend(choice: BackendChoice = 'auto'): Backend {
   if (typeof choice === 'object' && choice !== null) return choice;
-  const fromEnvironment = choice === 'auto' ? process.env['FDSET_BACKEND'] : undefined;
+  const fromEnvironment = choice === 'auto' ? process.env.FDSET_BACKEND : undefined;
   const name = fromEnvironment ?? choice;
   const asked = fromEnvironment === undefined ? 'asked for' : 'asked for by FDSET_BACKEND';
   if (name === 'emulated') return new EmulatedBackend(asked);

@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import { type Address, checkAddress, type Family, isUnixAddress, toLiteral } from '../../address.js';
 import { misuse, notSupported, socketError } from '../../errors.js';
+import { emulatedCapabilities } from './capabilities.js';
 
 /**
  * What node:net's `listen` and `connect` take. Throws `ERR_REACTOR_ADDRESS` where the address is not of the socket's
@@ -12,6 +13,8 @@ export function toEndpoint(value: unknown, family: Family, verb: string): Addres
   if (isUnixAddress(address)) {
     if (family !== 'unix')
       throw misuse('ERR_REACTOR_ADDRESS', `${verb}: an ${family} socket takes { host, port }, got a path`);
+    if (address.path.startsWith('\0') && !emulatedCapabilities.abstractUnix)
+      throw notSupported(verb, 'abstractUnix', 'emulated');
     return { path: address.path };
   }
   if (family !== 'ipv4' && family !== 'ipv6')

@@ -1,5 +1,5 @@
 /** select's three sets, kept up to date by the sockets themselves: a wait costs what is ready, not what is watched. */
-import { describe, misuse, notSupported } from '../../errors.js';
+import { describe, misuse, notSupported, socketError } from '../../errors.js';
 import type { BackendSocket, Demultiplexer } from '../backend.js';
 import { type ReadinessSink, SocketState } from './socket-state.js';
 
@@ -29,6 +29,7 @@ export class EmulatedDemultiplexer implements Demultiplexer, ReadinessSink {
   watch(socket: BackendSocket, slot: number, generation: number, interest: number): void {
     if (!(socket instanceof SocketState))
       throw misuse('ERR_REACTOR_SOCKET', `the emulated backend watches its own sockets, got ${describe(socket)}`);
+    if (interest !== 0 && socket.closed) throw socketError('EBADF', 'watch');
     socket.slot = slot;
     socket.generation = generation;
     socket.interest = interest;

@@ -86,7 +86,7 @@ export class EmulatedDriver implements Driver {
     if (this.#host === null || this.#immediate !== null) return;
     this.#immediate = setImmediate(this.#onImmediate);
     // A post is a promise of a turn. What is merely ready must not keep a process that nobody holds; but an immediate
-    // without a reference does not keep libuv from sleeping either, so that a timer has to end the sleep.
+    // without a reference does not keep libuv from sleeping either: a timer takes its place where nothing else happens.
     if (!this.#held && !this.#posted) {
       this.#immediate.unref();
       this.#ring();
@@ -99,6 +99,10 @@ export class EmulatedDriver implements Driver {
 
   readonly #onDoorbell = (): void => {
     this.#doorbell = null;
+    if (this.#immediate === null) return;
+    // libuv would sleep once more before its immediates.
+    clearImmediate(this.#immediate);
+    this.#onImmediate();
   };
 
   readonly #onImmediate = (): void => {

@@ -8,7 +8,15 @@ import { fromEndpoint } from './addresses.js';
 import { toSocketError } from './failures.js';
 import { Inbox } from './inbox.js';
 import { OptionStore } from './options.js';
-import { adoptStream, pauseStream, resumeStream, type Stream, type StreamOwner } from './stream.js';
+import {
+  adoptStream,
+  failStream,
+  pauseStream,
+  resumeStream,
+  type Stream,
+  type StreamOwner,
+  wasReset,
+} from './stream.js';
 
 /** Beyond this many unread bytes the stream is paused. It flows again when half of them are gone. */
 const RECEIVE_LIMIT = 64 * 1024;
@@ -86,6 +94,10 @@ export abstract class SocketState implements StreamOwner, AcceptOwner<SocketStat
     this.sink = sink;
   }
 
+  get closed(): boolean {
+    return this.state === CLOSED;
+  }
+
   abstract onConnection(stream: NetSocket): SocketState;
 
   /** Makes this the socket of a connection that a listener has got. */
@@ -130,6 +142,10 @@ export abstract class SocketState implements StreamOwner, AcceptOwner<SocketStat
   }
 
   onEnd(): void {
+    if (this.family !== 'unix' && wasReset(this.stream!)) {
+      failStream(this.stream!);
+      return;
+    }
     this.ended = true;
     this.refresh();
   }
@@ -140,8 +156,10 @@ export abstract class SocketState implements StreamOwner, AcceptOwner<SocketStat
   }
 
   onFailure(error: NodeJS.ErrnoException): void {
-    const connecting = this.state === CONNECTING;
-    this.pending = toSocketError(error, connecting ? 'connect' : 'recv', connecting ? this.target : undefined);
+    this.pending =
+      this.state === CONNECTING
+        ? toSocketError(error, 'connect', this.target)
+        : toSocketError(error, 'recv', this.remote);
     this.stream = null;
     this.full = this.paused = false;
     this.state = BROKEN;

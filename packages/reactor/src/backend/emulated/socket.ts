@@ -46,10 +46,6 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
     this.host = host;
   }
 
-  get closed(): boolean {
-    return this.state === CLOSED;
-  }
-
   get listening(): boolean {
     return this.state === STARTING || this.state === LISTENING;
   }

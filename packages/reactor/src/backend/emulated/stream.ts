@@ -26,6 +26,7 @@ export interface StreamOwner {
 }
 
 const OWNER = Symbol('owner');
+const NOTHING = Buffer.alloc(0);
 
 /** A node:net socket whose events go to an owner; `null` once nobody is interested any more. */
 export type Stream = NetSocket & { [OWNER]: StreamOwner | null };
@@ -62,6 +63,17 @@ export function pauseStream(stream: Stream | null): void {
 /** Lets it flow again: what Node has buffered comes in the next tick. */
 export function resumeStream(stream: Stream | null): void {
   stream?.resume();
+}
+
+/**
+ * Whether the end that a TCP stream has just told is a reset. libuv takes one that comes together with the last data for
+ * an end (`uv__stream_io`: POLLHUP after a partial read). A write of nothing sends nothing, and fails where the connection
+ * is gone.
+ */
+export function wasReset(stream: Stream): boolean {
+  if (stream.writableEnded || stream.writableLength !== 0) return false;
+  stream.write(NOTHING);
+  return stream.errored !== null;
 }
 
 /** Tells the failure of a write at once, which Node would tell in the next tick. */

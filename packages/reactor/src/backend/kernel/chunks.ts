@@ -7,7 +7,7 @@ import type { Core } from '../../native.js';
 
 const BLOCK_BYTES = 64 * 1024;
 const POOL_BYTES = 8 * 1024;
-/** Reads below this are copied: a page's worth of copying costs less than a new block. */
+/** As FDS_SMALL_BYTES of the native core. */
 const SMALL_BYTES = 4 * 1024;
 
 type BufferView = new (memory: ArrayBuffer, offset: number, length: number) => Buffer;
@@ -23,19 +23,19 @@ export class ChunkReader {
   constructor(core: Core) {
     this.#core = core;
     core.setBlock(new Uint8Array(this.#block));
-    core.setPool(new Uint8Array(this.#pool));
+    core.setPool(new Uint8Array(this.#pool), 0);
   }
 
   /** Reads from `fd`: the count, or a negative errno. {@link take} gives the bytes, and must follow at once. */
   read(fd: number, borrow: boolean): number {
-    return this.#core.receive(fd, this.#offset, borrow ? 0 : SMALL_BYTES);
+    return borrow ? this.#core.borrow(fd) : this.#core.receive(fd);
   }
 
   /** The `count` bytes of the latest {@link read}. */
   take(count: number, borrow: boolean): Buffer {
     if (borrow) return new View(this.#block, 0, count);
     if (count >= SMALL_BYTES) return this.#takeBlock(count);
-    if (count > POOL_BYTES - this.#offset) this.#refill(count);
+    if (this.#offset + count > POOL_BYTES) return this.#refill(count);
     const chunk = new View(this.#pool, this.#offset, count);
     // Aligned to 8 bytes, as Node's own pool is: typed arrays can be laid over a chunk.
     this.#offset = (this.#offset + count + 7) & ~7;
@@ -49,12 +49,13 @@ export class ChunkReader {
     return chunk;
   }
 
-  /** The pool had no room, so the core copied nothing: the bytes are still at the beginning of the block. */
-  #refill(count: number): void {
+  /** The pool had no room, so the core copied nothing: the bytes still stand at the beginning of the block. */
+  #refill(count: number): Buffer {
     this.#pool = new ArrayBuffer(POOL_BYTES);
-    this.#offset = 0;
-    const pool = new Uint8Array(this.#pool);
-    this.#core.setPool(pool);
-    pool.set(new Uint8Array(this.#block, 0, count));
+    this.#offset = (count + 7) & ~7;
+    const chunk = new View(this.#pool, 0, count);
+    chunk.set(new Uint8Array(this.#block, 0, count));
+    this.#core.setPool(new Uint8Array(this.#pool), this.#offset);
+    return chunk;
   }
 }

@@ -98,7 +98,7 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
   socket(spec: SocketSpec): BackendSocket {
     const fd = this.#core.socket(FAMILY_CODE[spec.family], TYPE_CODE[spec.type], spec.protocol);
     if (fd < 0) throw new SocketError(fd === BAD_ARGUMENT ? -os.errno.EINVAL : fd, 'socket');
-    return new KernelSocket(this.#sockets(), fd, spec.type, spec.family);
+    return new KernelSocket({ context: this.#sockets(), type: spec.type, family: spec.family }, fd);
   }
 
   socketPair(spec: SocketSpec): [BackendSocket, BackendSocket] {
@@ -106,10 +106,8 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
     const result = this.#core.socketPair(FAMILY_CODE[spec.family], TYPE_CODE[spec.type], pair);
     if (result < 0) throw new SocketError(result, 'socketpair');
     const [first, second] = pair as unknown as [number, number];
-    return [
-      new KernelSocket(this.#sockets(), first, spec.type, spec.family),
-      new KernelSocket(this.#sockets(), second, spec.type, spec.family),
-    ];
+    const kind = { context: this.#sockets(), type: spec.type, family: spec.family };
+    return [new KernelSocket(kind, first), new KernelSocket(kind, second)];
   }
 
   adopt(fd: number): BackendSocket {
@@ -125,12 +123,12 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
     if (result === -os.errno.EEXIST)
       throw misuse('ERR_REACTOR_ARGUMENT', `descriptor ${fd} belongs to a socket of this thread already`);
     if (result < 0) throw new SocketError(result, 'adopt');
-    const socket = new KernelSocket(
-      this.#sockets(),
-      fd,
-      nameOf(TYPE_CODE, codes[0]) as SocketType,
-      nameOf(FAMILY_CODE, codes[1]) as Family,
-    );
+    const kind = {
+      context: this.#sockets(),
+      type: nameOf(TYPE_CODE, codes[0]) as SocketType,
+      family: nameOf(FAMILY_CODE, codes[1]) as Family,
+    };
+    const socket = new KernelSocket(kind, fd);
     socket.listening = this.#core.getOption(fd, this.#constant('SOL_SOCKET'), this.#constant('SO_ACCEPTCONN')) === 1;
     return socket;
   }
@@ -152,7 +150,7 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
 
   wait(capacity: number): number {
     const count = this.#core.wait(this.#id, capacity);
-    return count < 0 ? 0 : count;
+    return Math.max(count, 0);
   }
 
   look(sockets: readonly BackendSocket[], masks: Int32Array, timeoutMs: number | null): number {

@@ -81,8 +81,8 @@ function getLinger(core: Core, fd: number): false | 0 {
   const bytes = new Int32Array(2);
   const result = core.getRawOption(
     fd,
-    core.constants['SOL_SOCKET'] as number,
-    core.constants['SO_LINGER'] as number,
+    core.constants.SOL_SOCKET as number,
+    core.constants.SO_LINGER as number,
     new Uint8Array(bytes.buffer),
   );
   if (result < 0) throw new SocketError(result, 'getsockopt');
@@ -98,8 +98,8 @@ function setLinger(core: Core, fd: number, value: unknown): void {
     );
   const result = core.setRawOption(
     fd,
-    core.constants['SOL_SOCKET'] as number,
-    core.constants['SO_LINGER'] as number,
+    core.constants.SOL_SOCKET as number,
+    core.constants.SO_LINGER as number,
     new Uint8Array(Int32Array.of(value === false ? 0 : 1, 0).buffer),
   );
   if (result < 0) throw new SocketError(result, 'setsockopt');

@@ -31,6 +31,13 @@ export interface KernelContext {
   readonly packedPeer: Float64Array;
 }
 
+/** What all sockets of one kind share, so that an idle one keeps as little as possible. */
+interface KernelKind {
+  readonly context: KernelContext;
+  readonly type: SocketType;
+  readonly family: Family;
+}
+
 type Peer = Address | number | null;
 
 /** `host * 65536 + port`, as the core packs an accepted IPv4 peer, so that an idle connection keeps 8 bytes of it. */
@@ -41,28 +48,32 @@ function unpackPeer(packed: number): Address {
 }
 
 export class KernelSocket implements BackendSocket {
-  readonly type: SocketType;
-  readonly family: Family;
   watch: object | null = null;
   listening = false;
   /** Whether the epoll descriptor has it: spares a call that fails when it is added. */
   watched = false;
-  readonly #context: KernelContext;
+  readonly #kind: KernelKind;
   #fd: number;
   #peer: Peer;
   /** An error that takeError() gave: the end of the stream that it leaves behind is no clean end. */
   #taken: SocketError | null = null;
 
-  constructor(context: KernelContext, fd: number, type: SocketType, family: Family, peer: Peer = null) {
-    this.#context = context;
+  constructor(kind: KernelKind, fd: number, peer: Peer = null) {
+    this.#kind = kind;
     this.#fd = fd;
-    this.type = type;
-    this.family = family;
     this.#peer = peer;
   }
 
+  get type(): SocketType {
+    return this.#kind.type;
+  }
+
+  get family(): Family {
+    return this.#kind.family;
+  }
+
   get host(): BackendHost {
-    return this.#context.host;
+    return this.#kind.context.host;
   }
 
   get closed(): boolean {
@@ -74,14 +85,14 @@ export class KernelSocket implements BackendSocket {
   }
 
   get localAddress(): Address | undefined {
-    const address = this.#context.core.localAddress(this.#fd);
+    const address = this.#kind.context.core.localAddress(this.#fd);
     return typeof address === 'number' ? undefined : (address as Address | undefined);
   }
 
   get remoteAddress(): Address | undefined {
     if (typeof this.#peer === 'number') this.#peer = unpackPeer(this.#peer);
     if (this.#peer !== null) return this.#peer;
-    const address = this.#context.core.remoteAddress(this.#fd);
+    const address = this.#kind.context.core.remoteAddress(this.#fd);
     return typeof address === 'number' ? undefined : (address as Address | undefined);
   }
 
@@ -90,31 +101,31 @@ export class KernelSocket implements BackendSocket {
   }
 
   bind(address: Address): void {
-    const result = this.#withAddress(this.#context.core.bind, address, 'bind');
+    const result = this.#withAddress(this.#kind.context.core.bind, address, 'bind');
     if (result < 0) throw new SocketError(result, 'bind', address);
   }
 
   listen(backlog = 511): void {
     checkBacklog(backlog);
-    const result = this.#context.core.listen(this.#fd, backlog);
+    const result = this.#kind.context.core.listen(this.#fd, backlog);
     if (result < 0) throw new SocketError(result, 'listen', this.localAddress);
     this.listening = true;
   }
 
   accept(): KernelSocket | null {
-    const { core, packedPeer } = this.#context;
+    const { core, packedPeer } = this.#kind.context;
     const fd = core.accept(this.#fd);
     if (fd >= 0) {
       const packed = packedPeer[0] as number;
       const peer = packed >= 0 ? packed : ((core.acceptedAddress() as Address | undefined) ?? null);
-      return new KernelSocket(this.#context, fd, this.type, this.family, peer);
+      return new KernelSocket(this.#kind, fd, peer);
     }
     if (fd === -EAGAIN) return null;
     throw new SocketError(fd, 'accept', this.localAddress);
   }
 
   connect(address: Address): 'connected' | 'connecting' {
-    const result = this.#withAddress(this.#context.core.connect, address, 'connect');
+    const result = this.#withAddress(this.#kind.context.core.connect, address, 'connect');
     if (result === 0) return 'connected';
     if (result === -EINPROGRESS) {
       this.#peer = address;
@@ -124,21 +135,21 @@ export class KernelSocket implements BackendSocket {
   }
 
   finishConnect(): boolean {
-    const result = this.#context.core.finishConnect(this.#fd);
+    const result = this.#kind.context.core.finishConnect(this.#fd);
     if (result === -EINPROGRESS) return false;
     const attempted = typeof this.#peer === 'number' ? null : this.#peer;
     // From here on getpeername tells the peer.
     this.#peer = null;
     if (result === 0) return true;
-    if (this.#fd >= 0) this.#context.host.closing(this);
+    if (this.#fd >= 0) this.#kind.context.host.closing(this);
     throw new SocketError(result, 'connect', attempted ?? undefined);
   }
 
   recv(into: Uint8Array, offset?: number, length?: number, flags?: number): number {
     const count =
       offset === undefined && length === undefined && flags === undefined
-        ? this.#context.core.recv(this.#fd, into)
-        : this.#context.core.recv(this.#fd, into, offset ?? 0, length ?? rest(into, offset), flags ?? 0);
+        ? this.#kind.context.core.recv(this.#fd, into)
+        : this.#kind.context.core.recv(this.#fd, into, offset ?? 0, length ?? rest(into, offset), flags ?? 0);
     if (count > 0) return count;
     if (count === -EAGAIN) return WOULD_BLOCK;
     if (count === 0) return this.#endOfStream();
@@ -146,7 +157,7 @@ export class KernelSocket implements BackendSocket {
   }
 
   receive(borrow: boolean): Buffer | 0 | -1 {
-    const { chunks } = this.#context;
+    const { chunks } = this.#kind.context;
     const count = chunks.read(this.#fd, borrow);
     if (count > 0) return chunks.take(count, borrow);
     if (count === -EAGAIN) return WOULD_BLOCK;
@@ -157,8 +168,8 @@ export class KernelSocket implements BackendSocket {
   send(from: Uint8Array, offset?: number, length?: number, flags?: number): number {
     const count =
       offset === undefined && length === undefined && flags === undefined
-        ? this.#context.core.send(this.#fd, from)
-        : this.#context.core.send(this.#fd, from, offset ?? 0, length ?? rest(from, offset), flags ?? 0);
+        ? this.#kind.context.core.send(this.#fd, from)
+        : this.#kind.context.core.send(this.#fd, from, offset ?? 0, length ?? rest(from, offset), flags ?? 0);
     return count >= 0 ? count : this.#sendFailed(count, from, offset, length, flags);
   }
 
@@ -166,14 +177,14 @@ export class KernelSocket implements BackendSocket {
     if (!Array.isArray(chunks))
       throw misuse('ERR_REACTOR_BUFFER', `sendv takes an array of Uint8Array, got ${describe(chunks)}`);
     // A plain array: the core reads its elements without running anybody's code between two of them.
-    const count = this.#context.core.sendv(this.#fd, chunks.slice(), 0);
+    const count = this.#kind.context.core.sendv(this.#fd, chunks.slice(), 0);
     if (count >= 0) return count;
     for (const chunk of chunks) checkRange(chunk, 0, chunk?.length, 'sendv');
     return this.#sendFailed(count);
   }
 
   takeError(): SocketError | null {
-    const errno = this.#context.core.takeError(this.#fd);
+    const errno = this.#kind.context.core.takeError(this.#fd);
     if (errno === 0) return null;
     if (errno < 0) throw new SocketError(errno, 'getsockopt');
     this.#taken = new SocketError(-errno, 'recv', this.remoteAddress);
@@ -184,22 +195,22 @@ export class KernelSocket implements BackendSocket {
     const direction = ['read', 'write', 'both'].indexOf(how);
     if (direction < 0)
       throw misuse('ERR_REACTOR_ARGUMENT', `shutdown takes 'read', 'write' or 'both', got ${describe(how)}`);
-    const result = this.#context.core.shutdown(this.#fd, direction);
+    const result = this.#kind.context.core.shutdown(this.#fd, direction);
     if (result < 0) throw new SocketError(result, 'shutdown');
   }
 
   close(): void {
-    this.#end(this.#context.core.close);
+    this.#end(this.#kind.context.core.close);
   }
 
   reset(): void {
-    this.#end(this.#context.core.reset);
+    this.#end(this.#kind.context.core.reset);
   }
 
   detach(): number {
     const fd = this.#fd;
     if (fd < 0) throw socketError('EBADF', 'detach');
-    this.#end(this.#context.core.detach);
+    this.#end(this.#kind.context.core.detach);
     return fd;
   }
 
@@ -208,30 +219,30 @@ export class KernelSocket implements BackendSocket {
   }
 
   atMark(): boolean {
-    const result = this.#context.core.atMark(this.#fd);
+    const result = this.#kind.context.core.atMark(this.#fd);
     if (result < 0) throw new SocketError(result, 'sockatmark');
     return result === 1;
   }
 
   getOption<K extends keyof SocketOptions>(name: K): SocketOptions[K] {
-    return getNamedOption(this.#context.core, this.#fd, this.family === 'ipv6', name) as SocketOptions[K];
+    return getNamedOption(this.#kind.context.core, this.#fd, this.family === 'ipv6', name) as SocketOptions[K];
   }
 
   setOption<K extends keyof SocketOptions>(name: K, value: SocketOptions[K]): void {
-    setNamedOption(this.#context.core, this.#fd, this.family === 'ipv6', name, value);
+    setNamedOption(this.#kind.context.core, this.#fd, this.family === 'ipv6', name, value);
   }
 
   getRawOption(level: number, name: number, length: number): Buffer {
     if (!Number.isInteger(length) || length < 0 || length > 65536)
       throw outOfRange('ERR_REACTOR_ARGUMENT', `length must be an integer from 0 to 65536, got ${describe(length)}`);
     const bytes = Buffer.alloc(length);
-    const count = this.#context.core.getRawOption(this.#fd, level, name, bytes);
+    const count = this.#kind.context.core.getRawOption(this.#fd, level, name, bytes);
     if (count >= 0) return bytes.subarray(0, count);
     throw this.#optionFailed(count, 'getsockopt', level, name, bytes);
   }
 
   setRawOption(level: number, name: number, value: Uint8Array): void {
-    const result = this.#context.core.setRawOption(this.#fd, level, name, value);
+    const result = this.#kind.context.core.setRawOption(this.#fd, level, name, value);
     if (result < 0) throw this.#optionFailed(result, 'setsockopt', level, name, value);
   }
 
@@ -239,7 +250,7 @@ export class KernelSocket implements BackendSocket {
     const offset = options.offset ?? 0;
     const length = options.length ?? rest(into, offset);
     const timeout = checkTimeout(options.timeoutMs, 'timeoutMs');
-    const count = this.#context.core.recvSync(this.#fd, into, offset, length, timeout ?? -1);
+    const count = this.#kind.context.core.recvSync(this.#fd, into, offset, length, timeout ?? -1);
     if (count > 0) return count;
     if (count === 0) return this.#endOfStream();
     if (count === -EINTR) return INTERRUPTED;
@@ -249,7 +260,7 @@ export class KernelSocket implements BackendSocket {
 
   sendAllSync(from: Uint8Array, options: { timeoutMs?: number } = {}): number {
     const timeout = checkTimeout(options.timeoutMs, 'timeoutMs');
-    const count = this.#context.core.sendAllSync(this.#fd, from, timeout ?? -1);
+    const count = this.#kind.context.core.sendAllSync(this.#fd, from, timeout ?? -1);
     if (count >= 0) return count;
     return count === -EINTR ? INTERRUPTED : this.#sendFailed(count, from, 0, from?.length, 0);
   }
@@ -276,7 +287,7 @@ export class KernelSocket implements BackendSocket {
 
   #waitSync(interest: number, deadline: number | undefined): 'ready' | 'timeout' | 'interrupted' {
     const left = deadline === undefined ? -1 : Math.max(0, deadline - performance.now());
-    const result = this.#context.core.waitSync(this.#fd, interest, left);
+    const result = this.#kind.context.core.waitSync(this.#fd, interest, left);
     if (result < 0 && result !== -EINTR) throw new SocketError(result, 'poll');
     return result > 0 ? 'ready' : result === 0 ? 'timeout' : 'interrupted';
   }
@@ -285,7 +296,7 @@ export class KernelSocket implements BackendSocket {
     const fd = this.#fd;
     if (fd < 0) return;
     // Always before the descriptor goes: EPOLL_CTL_DEL by a number that is reused would remove another socket.
-    this.#context.host.closing(this);
+    this.#kind.context.host.closing(this);
     this.#fd = -1;
     verb(fd);
   }

@@ -1,0 +1,80 @@
+/** Parked registrations and hang-ups: what nobody asked for must cost nothing. */
+import { ERROR, READ_CLOSED, READABLE } from '@fdset/reactor';
+import { expect, it } from 'vitest';
+import { describeBackends } from '../support/backends.js';
+import { arrived, pair, withPeer } from '../support/sockets.js';
+import { delay, Log, rounds, thrown } from '../support/waiting.js';
+
+const nothing = () => {};
+
+describeBackends('parking', (stage) => {
+  it('interest 0 parks: nothing is reported, and a hung-up socket costs no turn', async () => {
+    const reactor = stage.reactor();
+    const { socket, peer } = await withPeer(reactor);
+    const called = new Log<number>();
+    const registration = reactor.register(socket, 0, (_socket, readiness) => called.add(readiness));
+    peer.write('unread');
+    await arrived(socket, 6);
+    peer.reset();
+    await peer.closed;
+    await rounds(20);
+    const { turns } = reactor.metrics;
+    await delay(100);
+    expect(reactor.metrics.turns - turns).toBeLessThanOrEqual(1);
+    expect(called.entries).toEqual([]);
+    expect(registration.active).toBe(true);
+    registration.modify(READABLE);
+    await called.reaches(1);
+    expect((called.entries[0] as number) & READABLE).toBe(READABLE);
+    socket.close();
+  });
+
+  it('an interest that a hang-up does not serve does not spin either', async () => {
+    const reactor = stage.reactor();
+    const { socket, peer } = await withPeer(reactor);
+    socket.shutdown('write');
+    peer.end();
+    await peer.closed;
+    const called = new Log<number>();
+    // Both sides are shut: the kernel reports HUP whatever is asked for.
+    reactor.register(socket, ERROR, { error: () => called.add(ERROR) });
+    await rounds(20);
+    const { turns } = reactor.metrics;
+    await delay(100);
+    expect(reactor.metrics.turns - turns).toBeLessThanOrEqual(1);
+    expect(called.entries).toEqual([]);
+  });
+
+  stage.needs('hangupWhilePaused')('READ_CLOSED alone is told once, and again after modify (77)', async () => {
+    const reactor = stage.reactor();
+    const { socket, peer } = await withPeer(reactor);
+    const hangups = new Log<number>();
+    const registration = reactor.register(socket, READ_CLOSED, {
+      hangup: (_socket, current) => hangups.add(current.readiness),
+    });
+    peer.write('unread');
+    await arrived(socket, 6);
+    expect(hangups.entries).toEqual([]);
+    peer.end();
+    await hangups.reaches(1);
+    expect((hangups.entries[0] as number) & READ_CLOSED).toBe(READ_CLOSED);
+    await rounds(20);
+    const { turns } = reactor.metrics;
+    await delay(50);
+    expect(hangups.entries).toHaveLength(1);
+    expect(reactor.metrics.turns - turns).toBeLessThanOrEqual(1);
+    registration.modify(READ_CLOSED);
+    await hangups.reaches(2);
+    expect(socket.recv(Buffer.alloc(16))).toBe(6);
+  });
+
+  if (!stage.capabilities.hangupWhilePaused)
+    it('READ_CLOSED alone is refused with ENOTSUP, which names the capability', async () => {
+      const reactor = stage.reactor();
+      const [socket] = await pair(reactor);
+      const error = thrown(() => reactor.register(socket, READ_CLOSED, { hangup: nothing }));
+      expect(error).toMatchObject({ code: 'ENOTSUP' });
+      expect(error.message).toContain("'hangupWhilePaused'");
+      expect(reactor.registrationOf(socket)).toBeUndefined();
+    });
+});

@@ -1,0 +1,91 @@
+/** One suite for all backends: each topic is described once and runs on each backend that is here. */
+import { type Capabilities, Reactor, type ReactorOptions } from '@fdset/reactor';
+import { afterEach, beforeEach, describe, it } from 'vitest';
+import { afterTest, undoTest } from './after-test.js';
+import { expectHoldings, type Holdings, holdings } from './leaks.js';
+
+export type BackendName = 'kernel' | 'emulated';
+
+/** What a topic is given for one backend. */
+export interface Stage {
+  readonly backend: BackendName;
+  readonly capabilities: Capabilities;
+  /** A reactor on this backend. It is closed when the test is over. */
+  reactor(options?: Omit<ReactorOptions, 'backend'>): Reactor;
+  /** `it` where the backend can do all of these; otherwise a skip whose name says what is missing. */
+  needs(...capabilities: (keyof Capabilities)[]): typeof it;
+}
+
+export interface TopicOptions {
+  /** The backends that the topic concerns (all). */
+  readonly only?: BackendName;
+}
+
+/** No test of this suite waits for long: what has not come by then does not come. */
+const TEST_TIMEOUT_MS = 8000;
+
+interface Offer {
+  readonly capabilities?: Capabilities;
+  readonly missing?: string;
+}
+
+function offer(backend: BackendName): Offer {
+  try {
+    const reactor = new Reactor({ backend });
+    const { capabilities } = reactor;
+    // The thread's wake descriptor is made by the first blocking wait and stays: no test's leak.
+    if (capabilities.selectSync) reactor.selectSync([], [], [], 1);
+    reactor.close();
+    return { capabilities };
+  } catch (error) {
+    return { missing: (error as Error).message };
+  }
+}
+
+/** Describes `topic` once for each backend. Without the native core the kernel's half is skipped with one line. */
+export function describeBackends(topic: string, define: (stage: Stage) => void, options: TopicOptions = {}): void {
+  const names: BackendName[] = options.only === undefined ? ['kernel', 'emulated'] : [options.only];
+  for (const backend of names) {
+    const { capabilities, missing } = offer(backend);
+    if (capabilities === undefined) {
+      console.warn(`${topic} on ${backend}: skipped, ${missing}`);
+      describe.skip(`${topic} on ${backend}`, () => it('is skipped', () => {}));
+      continue;
+    }
+    describe(`${topic} on ${backend}`, { timeout: TEST_TIMEOUT_MS }, () => {
+      guardEachTest();
+      define(stageOf(backend, capabilities));
+    });
+  }
+}
+
+/** Before and after each test of the surrounding `describe`: undo what it opened, and look for what it left. */
+export function guardEachTest(): void {
+  let before: Holdings;
+  beforeEach(() => {
+    before = holdings();
+  });
+  afterEach(async () => {
+    await undoTest();
+    await expectHoldings(before);
+  });
+}
+
+function stageOf(backend: BackendName, capabilities: Capabilities): Stage {
+  return {
+    backend,
+    capabilities,
+    reactor(options = {}) {
+      const reactor = new Reactor({ ...options, backend });
+      afterTest(() => reactor.close());
+      return reactor;
+    },
+    needs(...wanted) {
+      const missing = wanted.find((capability) => !capabilities[capability]);
+      if (missing === undefined) return it;
+      const skip = (name: string, ...rest: unknown[]) =>
+        (it.skip as (...values: unknown[]) => void)(`${name} [${backend} lacks ${missing}]`, ...rest);
+      return skip as unknown as typeof it;
+    },
+  };
+}

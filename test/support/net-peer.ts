@@ -1,0 +1,127 @@
+/** The other end of a connection, by node:net: it knows nothing of fdset. */
+import { type AddressInfo, connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net';
+import type { Address, InetAddress } from '@fdset/reactor';
+import { afterTest } from './after-test.js';
+import { Log, once } from './waiting.js';
+
+export class NetPeer {
+  readonly socket: Socket;
+  /** Each chunk as node:net read it. */
+  readonly chunks = new Log<Buffer>();
+  #bytes = 0;
+  #error: NodeJS.ErrnoException | undefined;
+  #waiters: (() => void)[] = [];
+  /** Resolves at the other side's FIN. */
+  readonly ended: Promise<void>;
+  /** Resolves when it is closed: with the error's code, or with 'clean'. */
+  readonly closed: Promise<string>;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    this.ended = once(socket, 'end');
+    this.closed = once(socket, 'close').then(() => {
+      this.#wake();
+      return this.#error?.code ?? 'clean';
+    });
+    afterTest(async () => {
+      socket.destroy();
+      await this.closed;
+    });
+  }
+
+  /** Connects; `paused`: reads only once `read()` is called. */
+  static async connect(
+    address: Address,
+    options: Partial<NetConnectOpts> & { paused?: boolean } = {},
+  ): Promise<NetPeer> {
+    const { paused = false, ...rest } = options;
+    const target = 'path' in address ? { path: address.path } : { host: address.host, port: address.port };
+    const peer = new NetPeer(connect({ allowHalfOpen: true, noDelay: true, ...target, ...rest } as NetConnectOpts));
+    await Promise.race([
+      once(peer.socket, 'connect'),
+      peer.closed.then((how) => Promise.reject(new Error(`the peer could not connect: ${how}`))),
+    ]);
+    if (!paused) peer.read();
+    return peer;
+  }
+
+  /** Reads what comes from now on. */
+  read(): this {
+    this.socket.on('data', (chunk: Buffer) => {
+      this.#bytes += chunk.length;
+      this.chunks.add(chunk);
+      this.#wake();
+    });
+    return this;
+  }
+
+  /** All that has come. */
+  get received(): Buffer {
+    return Buffer.concat(this.chunks.entries);
+  }
+
+  /** Resolves once `bytes` have come in all; rejects when the connection is over before that. */
+  async receives(bytes: number): Promise<Buffer> {
+    while (this.#bytes < bytes) {
+      if (this.socket.destroyed) throw new Error(`closed (${this.#error?.code ?? 'clean'}) after ${this.#bytes} bytes`);
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+    return this.received;
+  }
+
+  write(data: string | Uint8Array): void {
+    this.socket.write(data);
+  }
+
+  /** FIN, after all that was written. */
+  end(data?: string | Uint8Array): void {
+    if (data === undefined) this.socket.end();
+    else this.socket.end(data);
+  }
+
+  /** RST. */
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+}
+
+/** A listening node:net server; its connections come as peers, in order. */
+export class NetServer {
+  readonly address: InetAddress;
+  readonly peers = new Log<NetPeer>();
+  #taken = 0;
+
+  private constructor(server: Server, paused: boolean) {
+    const { address, port } = server.address() as AddressInfo;
+    this.address = { host: address, port };
+    server.on('connection', (socket) => {
+      const peer = new NetPeer(socket);
+      this.peers.add(paused ? peer : peer.read());
+    });
+  }
+
+  static async listen(options: { host?: string; paused?: boolean } = {}): Promise<NetServer> {
+    const { host = '127.0.0.1', paused = false } = options;
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false });
+    server.listen(0, host);
+    await once(server, 'listening');
+    afterTest(() => server.close());
+    return new NetServer(server, paused);
+  }
+
+  /** The next connection that has come. */
+  async next(): Promise<NetPeer> {
+    this.#taken += 1;
+    await this.peers.reaches(this.#taken);
+    return this.peers.entries[this.#taken - 1] as NetPeer;
+  }
+}
