@@ -142,6 +142,8 @@ const FINISHED = 2;
 
 /** A 'data' listener was added: each chunk is emitted too. */
 const HEARD = 1;
+/** Any listener was added: until then nothing is emitted at all. */
+const LISTENED = 64;
 /** The kernel's buffer is full: WRITABLE is asked for. */
 const BLOCKED = 2;
 /** The dispatcher will call `leave`. */
@@ -374,6 +376,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     context?: unknown,
   ): this {
     super.on(event, listener as never, context as never);
+    this.#flags |= LISTENED;
     if (event === 'data') this.#startFlow();
     return this;
   }
@@ -384,6 +387,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     context?: unknown,
   ): this {
     super.once(event, listener as never, context as never);
+    this.#flags |= LISTENED;
     if (event === 'data') this.#startFlow();
     return this;
   }
@@ -401,6 +405,11 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     if ((this.#flags & HEARD) !== 0) return;
     this.#flags |= HEARD;
     this.resume();
+  }
+
+  /** Whether an event of an open connection has anybody to go to. */
+  #isHeard(): boolean {
+    return (this.#flags & LISTENED) !== 0 && this.#closed === null;
   }
 
   #setFlow(flow: number): void {
@@ -450,7 +459,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     this.#flow = ENDED;
     if ((this.#flags & DISCARDING) === 0) {
       this.#awaited(this.#kind.handler.end?.(this));
-      if (this.#closed === null) this.emit('end');
+      if (this.#isHeard()) this.emit('end');
     }
     if (this.#closed !== null) return;
     if (this.#writing === FINISHED) this.#finishInOrder();
@@ -462,7 +471,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
 
   #onHangup(): void {
     this.#awaited(this.#kind.handler.hangup?.(this));
-    if (this.#closed === null) this.emit('hangup');
+    if (this.#isHeard()) this.emit('hangup');
   }
 
   // --- the flush -----------------------------------------------------------------------------------------------------
@@ -558,7 +567,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     this.#flags &= ~NEEDS_DRAIN;
     if (this.#writing !== OPEN) return;
     this.#awaited(this.#kind.handler.drain?.(this));
-    if (this.#closed === null) this.emit('drain');
+    if (this.#isHeard()) this.emit('drain');
   }
 
   #finishWriting(): void {
@@ -662,7 +671,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   #tell(info: CloseInfo): void {
     this.#flags |= TOLD;
     this.#kind.owner?.left();
-    this.#rejectWaiters(info.error ?? misuse('ERR_REACTOR_CLOSED', 'the connection was closed before all was sent'));
+    this.#rejectWaiters(info.error);
     if (info.error !== undefined) this.#report(info.error);
     // Each by itself: whatever one of them throws, the others are told.
     try {
@@ -670,11 +679,13 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     } catch (error) {
       this.#handlerFailed(error);
     }
-    this.emit('close', info);
+    if ((this.#flags & LISTENED) !== 0) this.emit('close', info);
   }
 
-  #rejectWaiters(error: Error): void {
-    if (this.#rarity !== null) for (const waiter of this.#rarity.waiters.splice(0)) waiter.reject(error);
+  #rejectWaiters(error: Error | undefined): void {
+    if (this.#rarity === null || this.#rarity.waiters.length === 0) return;
+    const reason = error ?? misuse('ERR_REACTOR_CLOSED', 'the connection was closed before all was sent');
+    for (const waiter of this.#rarity.waiters.splice(0)) waiter.reject(reason);
   }
 
   #report(error: Error): void {

@@ -115,7 +115,7 @@ export abstract class SocketState implements StreamOwner, AcceptOwner<SocketStat
     const stream = this.stream!;
     this.state = CONNECTED;
     this.everConnected = true;
-    this.remote = this.target;
+    this.remote = fromEndpoint(stream.remoteAddress, stream.remotePort) ?? this.target;
     this.options.apply(stream);
     this.refresh();
   }
