@@ -136,7 +136,6 @@ export class SelectTable {
   #begin(select: PendingSelect): void {
     if (select.done) return;
     try {
-      if (hasClosed(select.sets)) throw socketError('EBADF', 'select');
       const found = lookNow(this.#host, select.sets, 0);
       if (found !== null) this.#finish(select, found);
       else if (select.timeoutMs === 0) this.#finish(select, [[], [], []]);
@@ -244,6 +243,7 @@ export function lookNow(
   sets: readonly [BackendSocket[], BackendSocket[], BackendSocket[]],
   timeoutMs: number | null,
 ): Selected | null {
+  if (hasClosed(sets)) throw socketError('EBADF', 'select');
   const interests = new Map<BackendSocket, number>();
   for (let set = 0; set < 3; set += 1)
     for (const socket of sets[set] as BackendSocket[])

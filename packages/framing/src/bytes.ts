@@ -1,0 +1,106 @@
+/**
+ * Bytes where the platform makes a difference: in Node.js views are real `Buffer`s and the native search and
+ * transcoding are used; elsewhere everything is `Uint8Array`, `TextEncoder` and `TextDecoder`.
+ */
+
+type ViewConstructor = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => Uint8Array;
+
+interface NodeBuffer extends Uint8Array {
+  toString(encoding?: 'utf8'): string;
+}
+
+interface NodeBufferConstructor {
+  readonly [Symbol.species]?: unknown;
+  readonly prototype: { readonly indexOf: (byte: number, from: number) => number };
+  allocUnsafeSlow(size: number): Uint8Array;
+  byteLength(text: string, encoding: 'utf8'): number;
+  from(text: string, encoding: 'utf8'): Uint8Array;
+}
+
+const NodeBuffer = (globalThis as { Buffer?: NodeBufferConstructor }).Buffer;
+
+/**
+ * Node's `Buffer[Symbol.species]` is the class that `Buffer` itself instantiates: with it a view costs a third of
+ * `subarray`. It is internal, so it is tried before it is trusted.
+ */
+function viewConstructor(): ViewConstructor {
+  const Species = NodeBuffer?.[Symbol.species] as ViewConstructor | undefined;
+  try {
+    if (Species !== undefined && Species !== (NodeBuffer as unknown)) {
+      const view = new Species(new ArrayBuffer(8), 2, 4);
+      if (view instanceof Uint8Array && view.byteOffset === 2 && view.length === 4) return Species;
+    }
+  } catch {
+    // Not constructible here: plain typed arrays serve.
+  }
+  return Uint8Array;
+}
+
+/** The class of every view that is handed out. `new View(buffer, byteOffset, length)`. */
+export const View: ViewConstructor = viewConstructor();
+
+/** `%TypedArray%.prototype.indexOf` compares element by element; Node's is `memchr`. */
+function nativeIndexOf(): (this: Uint8Array, byte: number, from: number) => number {
+  const candidate = NodeBuffer?.prototype?.indexOf;
+  try {
+    if (candidate?.call(new Uint8Array([1, 2, 1]), 1, 1) === 2) return candidate;
+  } catch {
+    // A Buffer that insists on its own class.
+  }
+  return Uint8Array.prototype.indexOf;
+}
+
+const searchNatively = nativeIndexOf();
+
+/** Below this many bytes a loop beats the call of the native search. */
+const LOOP_BELOW = 16;
+
+/** Position of `byte` in `block[from, end)`, or -1. Bytes at and behind `end` are not looked at. */
+export function indexOfByte(block: Uint8Array, byte: number, from: number, end: number): number {
+  const near = end - from <= LOOP_BELOW ? end : from + LOOP_BELOW;
+  for (let at = from; at < near; at++) if (block[at] === byte) return at;
+  if (near === end) return -1;
+  if (end === block.length) return searchNatively.call(block, byte, near);
+  const found = searchNatively.call(new View(block.buffer, block.byteOffset + near, end - near), byte, 0);
+  return found < 0 ? -1 : near + found;
+}
+
+/** New memory of `size` bytes with arbitrary contents, in a buffer of its own. */
+export function allocate(size: number): Uint8Array {
+  // On-heap typed arrays (up to 64 bytes) would move to the outside as soon as a view of them is made.
+  const least = Math.max(size, 128);
+  return NodeBuffer === undefined ? new Uint8Array(least) : NodeBuffer.allocUnsafeSlow(least);
+}
+
+/** A copy in memory of its own; a `Buffer` where there is one. */
+export function copyOf(buffer: ArrayBufferLike, byteOffset: number, length: number): Uint8Array {
+  const copy = new View(new ArrayBuffer(length), 0, length);
+  copy.set(new Uint8Array(buffer, byteOffset, length));
+  return copy;
+}
+
+/** Whether `value` is an array of bytes, of this realm or another. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return (value as { BYTES_PER_ELEMENT?: unknown } | null | undefined)?.BYTES_PER_ELEMENT === 1;
+}
+
+const encoder = new TextEncoder();
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The UTF-8 bytes of `text`, as new bytes. */
+export function utf8Bytes(text: string): Uint8Array {
+  return NodeBuffer === undefined ? encoder.encode(text) : NodeBuffer.from(text, 'utf8');
+}
+
+/** The text of UTF-8 `bytes`, a byte-order mark kept as the character that it is; `undefined` if they are not UTF-8. */
+export function utf8Text(bytes: Uint8Array): string | undefined {
+  if (NodeBuffer !== undefined && bytes instanceof (NodeBuffer as unknown as new () => NodeBuffer)) {
+    const text = bytes.toString('utf8');
+    if (!text.includes('\ufffd')) return text;
+  }
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

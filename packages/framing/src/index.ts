@@ -1,0 +1,24 @@
+export type { ByteChannel, ChannelCloseInfo } from './byte-channel.js';
+export type { BytesLike, Codec, Decoder, Encoder, Input, Output } from './codec.js';
+export type { DelimitedOptions } from './codecs/delimited.js';
+export { type DelimiterOptions, delimiter } from './codecs/delimiter.js';
+export { type FixedOptions, fixed } from './codecs/fixed.js';
+export { type LengthFieldOptions, lengthField } from './codecs/length-field.js';
+export { type LinesOptions, lines } from './codecs/lines.js';
+export { DEFAULT_MAX_FRAME_LENGTH } from './codecs/options.js';
+export { utf8Lines } from './codecs/utf8-lines.js';
+export { decodeAll, encodeAll } from './decode-all.js';
+export {
+  FRAMING_ERRORS,
+  FRAMING_MISUSE,
+  FramingError,
+  type FramingErrorCode,
+  type FramingErrorInfo,
+  type FramingMisuseCode,
+} from './errors.js';
+export { Framed, type FramedOptions } from './framed.js';
+export { type FramedChannel, type FramedChannelEvents, type FramedChannelOptions, framed } from './framed-channel.js';
+export { type MakefileOptions, makefile } from './makefile.js';
+export { Needles } from './needles.js';
+export type { Reader, ReaderOptions } from './reader.js';
+export type { Writer, WriterOptions } from './writer.js';

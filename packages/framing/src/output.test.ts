@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { type Encoder, encodeAll, Framed, lengthField, type Output } from './index.js';
+
+function written(write: (output: Output) => void): string {
+  return Buffer.from(encodeAll({ encode: (_: null, output: Output) => write(output) }, [null])).toString('hex');
+}
+
+describe('what an Output writes', () => {
+  it('integers of both byte orders', () => {
+    expect(written((o) => o.u8(0xff).u16(0x0102).u16(0x0102, true))).toBe('ff01020201');
+    expect(written((o) => o.u24(0x010203).u24(0x010203, true))).toBe('010203030201');
+    expect(written((o) => o.u32(0xfffefdfc).u32(0xfffefdfc, true))).toBe('fffefdfcfcfdfeff');
+    expect(written((o) => o.u64(2 ** 53 - 1).u64(2 ** 53 - 1, true))).toBe('001fffffffffffffffffffffffff1f00');
+    expect(written((o) => o.text('€').bytes(Uint8Array.of(1)))).toBe('e282ac01');
+  });
+
+  it('a value that does not fit is BAD_VALUE and is not cut', () => {
+    for (const write of [
+      (o: Output) => o.u8(256),
+      (o: Output) => o.u8(-1),
+      (o: Output) => o.u8(0.5),
+      (o: Output) => o.u16(65_536),
+      (o: Output) => o.u24(2 ** 24),
+      (o: Output) => o.u32(2 ** 32),
+      (o: Output) => o.u32(Number.NaN),
+      (o: Output) => o.u64(2 ** 53),
+      (o: Output) => o.u64(-1),
+    ]) {
+      expect(() => written(write)).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
+    }
+    const notANumber = expect.objectContaining({ name: 'TypeError', code: 'ERR_FRAMING_MESSAGE' });
+    expect(() => written((o) => o.u8('1' as never))).toThrow(notANumber);
+  });
+
+  it('a reservation is filled later, also when the output has moved to another block meanwhile', () => {
+    const hex = written((o) => {
+      const patch = o.reserve(4);
+      const before = o.length;
+      for (let i = 0; i < 100; i++) o.bytes(new Uint8Array(1000).fill(7));
+      patch((head) => head.u32(o.length - before));
+      o.u8(9);
+    });
+    expect(hex.length).toBe(2 * 100_005);
+    expect(hex.startsWith('000186a0070707')).toBe(true);
+    expect(hex.endsWith('0709')).toBe(true);
+  });
+
+  it('a reservation filled with more or fewer bytes, or too large, is a mistake of the encoder', () => {
+    const mistake = expect.objectContaining({ name: 'RangeError', code: 'ERR_FRAMING_RESERVE' });
+    expect(() => written((o) => o.reserve(2)((head) => head.u8(1)))).toThrow(mistake);
+    expect(() => written((o) => o.reserve(2)((head) => head.u32(1)))).toThrow(mistake);
+    expect(() => written((o) => o.reserve(2)((head) => head.bytes(new Uint8Array(5000))))).toThrow(mistake);
+    expect(() => written((o) => o.reserve(2000))).toThrow(expect.objectContaining({ code: 'ERR_FRAMING_COUNT' }));
+  });
+});
+
+describe('ownership', () => {
+  it('bytes that were handed on are never written again, however much is sent afterwards', () => {
+    const framer = new Framed(lengthField(), () => {});
+    const other = new Framed(lengthField(), () => {});
+    const held: { pieces: Uint8Array[]; expected: string }[] = [];
+    for (let i = 0; i < 3000; i++) {
+      const from = i % 3 === 0 ? other : framer;
+      from.send(`message ${i} `.repeat(1 + (i % 5)));
+      if (i % 7 === 0) from.send(new Uint8Array(1500).fill(i));
+      const pieces = from.flush();
+      held.push({ pieces, expected: Buffer.concat(pieces).toString('hex') });
+      from.consumed();
+    }
+    for (const { pieces, expected } of held) expect(Buffer.concat(pieces).toString('hex')).toBe(expected);
+  });
+
+  it('two outputs that are filled in turns do not write into each other', () => {
+    const all = Array.from({ length: 5 }, () => new Framed(lengthField({ size: 1 }), () => {}));
+    for (let i = 0; i < 200; i++) all[i % 5]!.send(`${i % 5}`.repeat(100));
+    for (const [i, framer] of all.entries()) {
+      const expected = Buffer.from(`d${`${i}`.repeat(100)}`.repeat(40), 'latin1').toString('latin1');
+      expect(Buffer.concat(framer.flush()).toString('latin1')).toBe(expected);
+      framer.consumed();
+    }
+  });
+
+  it('payloads up to 1 KiB are copied into one piece, larger ones are the very arrays that were sent', () => {
+    const framer = new Framed(lengthField(), () => {});
+    framer.send(new Uint8Array(1024));
+    framer.send(new Uint8Array(1));
+    const large = new Uint8Array(1025);
+    framer.send(large);
+    framer.send('x');
+    const pieces = framer.flush();
+    expect(pieces.map((piece) => piece.length)).toEqual([1024 + 4 + 1 + 4 + 4, 1025, 5]);
+    expect(pieces[1]).toBe(large);
+    framer.consumed();
+  });
+
+  it('an encoder that fails after having filled blocks and queued references leaves nothing behind', () => {
+    const failing: Encoder<boolean> = {
+      encode(fails, output) {
+        output.u8(1);
+        for (let i = 0; i < 50; i++) output.bytes(new Uint8Array(1000).fill(2)).bytes(new Uint8Array(2000));
+        const patch = output.reserve(2);
+        output.u8(3);
+        if (fails) patch((head) => head.u8(1));
+        else patch((head) => head.u16(1));
+      },
+    };
+    const framer = new Framed<never, boolean>({ ...failing, decode: () => undefined }, () => {});
+    framer.send(false);
+    const before = Buffer.concat(framer.flush());
+    expect(() => framer.send(true)).toThrow(expect.objectContaining({ code: 'ERR_FRAMING_RESERVE' }));
+    expect(framer.queued).toBe(before.length);
+    expect(Buffer.concat(framer.flush()).equals(before)).toBe(true);
+    framer.send(false);
+    expect(Buffer.concat(framer.flush()).equals(Buffer.concat([before, before]))).toBe(true);
+  });
+});

@@ -1,0 +1,134 @@
+import * as framing from '../index.js';
+import { type Codec, Framed, FramingError } from '../index.js';
+
+/** One line of `vectors/decode.jsonl`. */
+export interface DecodeVector {
+  name: string;
+  codec: string;
+  options: Record<string, unknown>;
+  chunks: string[];
+  frames: string[];
+  error?: string;
+  errors?: number;
+  end?: boolean;
+}
+
+/** What a stream gave: messages in hex, recoverable errors, and the fatal error with its place. */
+export interface Outcome {
+  frames: string[];
+  skipped: string[];
+  error: string | undefined;
+}
+
+/** Lets `framer` see the chunks; `collect` has been told where messages go. */
+export type MakeFramer = (
+  onMessage: (message: unknown) => void,
+  onError: (error: FramingError) => void,
+) => Framed<unknown, never>;
+
+export function hex(bytes: unknown): string {
+  return Buffer.from(bytes as Uint8Array | string as Uint8Array).toString('hex');
+}
+
+export function unhex(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'hex'));
+}
+
+/** The codec of a vector, or `undefined` if there is no such factory (yet). Byte strings in options are hex. */
+export function codecOf(name: string, options: Record<string, unknown>): Codec<unknown, never> | undefined {
+  const factory = (framing as unknown as Record<string, (options: unknown) => Codec<unknown, never>>)[name];
+  if (factory === undefined) return undefined;
+  const given = { ...options };
+  if (given.delimiters !== undefined) given.delimiters = (given.delimiters as string[]).map(unhex);
+  if (given.trailer !== undefined) given.trailer = unhex(given.trailer as string);
+  return factory(given);
+}
+
+/** `switch` is no factory: it stands for `use` after so many messages. */
+export function framerOf(vector: Pick<DecodeVector, 'codec' | 'options'>): MakeFramer | undefined {
+  if (vector.codec !== 'switch') {
+    const codec = codecOf(vector.codec, vector.options);
+    return codec && ((onMessage, onError) => new Framed(codec, onMessage, { onError }));
+  }
+  const { first, after, then } = vector.options as {
+    first: { codec: string; options: Record<string, unknown> };
+    after: number;
+    then: { codec: string; options: Record<string, unknown> };
+  };
+  const before = codecOf(first.codec, first.options);
+  const behind = codecOf(then.codec, then.options);
+  if (before === undefined || behind === undefined) return undefined;
+  return (onMessage, onError) => {
+    let count = 0;
+    const framer: Framed<unknown, never> = new Framed(
+      before,
+      (message) => {
+        onMessage(message);
+        if (++count === after) framer.use(behind, onMessage);
+      },
+      { onError },
+    );
+    return framer;
+  };
+}
+
+/** Runs the chunks through a new framer. */
+export function outcome(make: MakeFramer, chunks: readonly Uint8Array[], end = true): Outcome {
+  const frames: string[] = [];
+  const skipped: string[] = [];
+  const framer = make(
+    (message) => frames.push(typeof message === 'string' ? Buffer.from(message).toString('hex') : hex(message)),
+    (error) => skipped.push(`${error.code} at ${error.offset}`),
+  );
+  let error: string | undefined;
+  try {
+    for (const chunk of chunks) framer.push(chunk);
+    if (end) framer.end();
+  } catch (thrown) {
+    if (!(thrown instanceof FramingError)) throw thrown;
+    error = `${thrown.code} at ${thrown.offset}`;
+  }
+  return { frames, skipped, error };
+}
+
+/** `bytes` cut into pieces of `size`. */
+export function inPieces(bytes: Uint8Array, size: number): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.slice(at, at + size));
+  return pieces;
+}
+
+/** `bytes` cut at random, the same for the same `seed`; empty chunks among the pieces. */
+export function cutAtRandom(bytes: Uint8Array, seed: number): Uint8Array[] {
+  let state = seed * 2654435761 + 1;
+  const random = (): number => {
+    // mulberry32
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const size = Math.floor(random() ** 2 * (bytes.length + 2));
+    pieces.push(bytes.slice(at, at + size));
+    at += size;
+  }
+  return pieces;
+}
+
+/** Every way in which the tests cut a stream. */
+export function* cuttings(bytes: Uint8Array, seeds = 20): Generator<[name: string, chunks: Uint8Array[]]> {
+  yield ['whole', [bytes]];
+  yield ['byte by byte', inPieces(bytes, 1)];
+  yield ['in twos', inPieces(bytes, 2)];
+  yield ['in threes', inPieces(bytes, 3)];
+  for (let seed = 0; seed < seeds; seed++) yield [`cut at random, seed ${seed}`, cutAtRandom(bytes, seed)];
+  if (bytes.length <= 200) {
+    for (let at = 1; at < bytes.length; at++) yield [`cut at ${at}`, [bytes.slice(0, at), bytes.slice(at)]];
+  }
+}
+
+export function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(Buffer.concat(chunks));
+}
