@@ -1,0 +1,105 @@
+/** `--compare`: two runs by their ratios to node:net. Absolute figures of two runs are never set against each other. */
+import Table from 'cli-table3';
+import pc from 'picocolors';
+import { headline } from './metrics.js';
+import { UsageError } from './nearest.js';
+import type { ResultsFile } from './results.js';
+import type { Spread } from './statistics.js';
+import { BASELINE, ratio } from './summary.js';
+import type { Workload } from './workloads.js';
+
+export interface Change {
+  workload: string;
+  target: string;
+  before: Spread;
+  after: Spread;
+  /** New median over old. */
+  factor: number;
+  /** The ranges of the two, of at least three rounds each, do not even touch. */
+  apart: boolean;
+}
+
+/** Throws a {@link UsageError} where the two must not be compared at all. */
+export function requireComparable(client: ResultsFile['client'], old: ResultsFile, file: string): void {
+  if (old.client !== client) {
+    throw new UsageError(
+      `${file} was measured with the ${old.client === 'c' ? 'C' : 'TypeScript'} load client, this run uses the other one: their results are never mixed (--client ${old.client})`,
+    );
+  }
+}
+
+function sameParameters(a: Workload, b: Workload): boolean {
+  return (
+    a.connections === b.connections &&
+    a.size === b.size &&
+    a.pipeline === b.pipeline &&
+    a.frame === b.frame &&
+    a.shape === b.shape
+  );
+}
+
+export interface Comparison {
+  changes: Change[];
+  /** Why something could not be compared. */
+  notes: string[];
+}
+
+export function compareRuns(old: ResultsFile, current: ResultsFile): Comparison {
+  const changes: Change[] = [];
+  const notes: string[] = [];
+  if (old.placement.kind !== current.placement.kind)
+    notes.push(`placement differs: ${old.placement.kind} then, ${current.placement.kind} now`);
+  if (old.environment.node !== current.environment.node)
+    notes.push(`Node.js ${old.environment.node} then, ${current.environment.node} now: the baseline itself differs`);
+  for (const workload of current.workloads) {
+    const before = old.workloads.find((each) => each.name === workload.name);
+    if (!before) {
+      notes.push(`${workload.name}: not in the old run`);
+      continue;
+    }
+    if (!sameParameters(workload, before)) {
+      notes.push(`${workload.name}: run with other parameters then`);
+      continue;
+    }
+    const metric = headline(workload.shape);
+    for (const target of new Set(
+      current.cells.filter((cell) => cell.workload === workload.name).map((cell) => cell.target),
+    )) {
+      if (target === BASELINE) continue;
+      const then = ratio(old.cells, workload.name, target, BASELINE, metric);
+      const now = ratio(current.cells, workload.name, target, BASELINE, metric);
+      if (!then || !now) continue;
+      changes.push({
+        workload: workload.name,
+        target,
+        before: then,
+        after: now,
+        factor: now.median / then.median,
+        apart: Math.min(then.count, now.count) >= 3 && (now.least > then.most || now.most < then.least),
+      });
+    }
+  }
+  return { changes, notes };
+}
+
+export function renderComparison({ changes, notes }: Comparison, file: string): string {
+  const table = new Table({
+    head: ['workload', 'target', `x ${BASELINE} then`, 'now', 'change', ''],
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'left'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { workload, target, before, after, factor, apart } of changes) {
+    const range = (each: Spread) => `${each.median.toFixed(2)} (${each.least.toFixed(2)}-${each.most.toFixed(2)})`;
+    const change = `${factor >= 1 ? '+' : ''}${((factor - 1) * 100).toFixed(1)} %`;
+    table.push([
+      workload,
+      target,
+      range(before),
+      range(after),
+      change,
+      apart ? 'ranges apart' : pc.dim('within the range'),
+    ]);
+  }
+  const lines = notes.map((note) => pc.yellow(note));
+  return [`\n${pc.bold('compared with')} ${file}`, ...lines, table.toString()].join('\n');
+}

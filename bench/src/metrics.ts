@@ -1,0 +1,93 @@
+/** The figures that are drawn from one measurement: by name, for the tables, for comparisons and for `--fail-if`. */
+import type { LoadResult, Shape } from './load-result.js';
+
+export interface Metric {
+  name: string;
+  title: string;
+  better: 'higher' | 'lower';
+  shapes: readonly Shape[];
+  /** `undefined` where the measurement does not tell. */
+  of(load: LoadResult): number | undefined;
+}
+
+const active: readonly Shape[] = ['sessions', 'arrivals'];
+const latency = (name: 'p50' | 'p90' | 'p99' | 'p999' | 'max', title: string): Metric => ({
+  name,
+  title,
+  better: 'lower',
+  shapes: active,
+  of: (load) => load.latency[name],
+});
+
+function cpu(load: LoadResult): number | undefined {
+  const seconds = load.server?.cpuSeconds;
+  return seconds !== null && seconds !== undefined && seconds > 0 && load.messages > 0 ? seconds : undefined;
+}
+
+export const metrics: readonly Metric[] = [
+  {
+    name: 'perCpuSecond',
+    title: 'messages per server CPU second',
+    better: 'higher',
+    shapes: active,
+    of: (load) => {
+      const seconds = cpu(load);
+      return seconds === undefined ? undefined : load.messages / seconds;
+    },
+  },
+  {
+    name: 'rate',
+    title: 'messages a second',
+    better: 'higher',
+    shapes: active,
+    of: (load) => load.messages / load.elapsedSeconds,
+  },
+  latency('p50', 'median time to a reply, us'),
+  latency('p90', '90th percentile, us'),
+  latency('p99', '99th percentile, us'),
+  latency('p999', '99.9th percentile, us'),
+  latency('max', 'slowest reply, us'),
+  {
+    name: 'cpuPerMessage',
+    title: 'server CPU us per message',
+    better: 'lower',
+    shapes: active,
+    of: (load) => {
+      const seconds = cpu(load);
+      return seconds === undefined ? undefined : (seconds * 1e6) / load.messages;
+    },
+  },
+  {
+    name: 'bytesPerConnection',
+    title: 'bytes of PSS per connection',
+    better: 'lower',
+    shapes: ['idle'],
+    of: (load) =>
+      load.server ? (load.server.pssBytes - load.server.pssBytesBefore) / load.options.connections : undefined,
+  },
+  {
+    name: 'memory',
+    title: 'PSS of the server, bytes',
+    better: 'lower',
+    shapes: ['sessions', 'arrivals', 'idle'],
+    of: (load) => load.server?.pssBytes || undefined,
+  },
+  {
+    name: 'startup',
+    title: 'seconds until all connections are open and answered',
+    better: 'lower',
+    shapes: ['sessions', 'idle'],
+    of: (load) => load.startupSeconds,
+  },
+];
+
+export function metricNamed(name: string): Metric {
+  const found = metrics.find((metric) => metric.name === name);
+  if (!found) throw new TypeError(`no metric '${name}'`);
+  return found;
+}
+
+/** The metric by which the targets of a workload are ranked and compared. */
+export function headline(shape: Shape): Metric {
+  return metricNamed(shape === 'idle' ? 'bytesPerConnection' : 'perCpuSecond');
+}

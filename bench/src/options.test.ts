@@ -1,0 +1,145 @@
+import { describe, expect, it, vi } from 'vitest';
+import { distance, nearest } from './nearest.js';
+import { type BenchOptions, type MicroOptions, parseOptions, plannedRounds } from './options.js';
+import { parseCpuList } from './placement.js';
+import { makePlan } from './run.js';
+import { targetNamed, targets } from './targets.js';
+import { workloads } from './workloads.js';
+
+function bench(...args: string[]): BenchOptions {
+  const action = parseOptions(args);
+  if (action.kind !== 'bench') throw new Error('not bench');
+  return action.options;
+}
+
+function refused(...args: string[]): string {
+  const written = vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
+  try {
+    parseOptions(args);
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    written.mockRestore();
+  }
+  throw new Error('was not refused');
+}
+
+describe('the command line', () => {
+  it('without arguments means all workloads, each with its own targets, in the quick preset', () => {
+    const options = bench();
+    expect(options.workloads.map((workload) => workload.name)).toEqual(workloads.map((workload) => workload.name));
+    expect(options.targets).toBeUndefined();
+    expect(options.presetName).toBe('quick');
+    expect(options.failIf).toEqual([]);
+  });
+
+  it('takes workloads, targets and parameters', () => {
+    const options = bench(
+      'echo',
+      'arrivals',
+      '--targets',
+      'c-epoll, node-net',
+      '--connections',
+      '8',
+      '--size',
+      '1000',
+      '--pipeline',
+      '4',
+      '--rounds',
+      '2',
+      '--duration',
+      '0.3',
+      '--seed',
+      '5',
+    );
+    expect(options.targets).toEqual(['c-epoll', 'node-net']);
+    expect(options.seed).toBe(5);
+    expect(options.preset.duration).toBe(0.3);
+    const [echo, arrivals] = options.workloads;
+    expect(echo).toMatchObject({ name: 'echo', connections: 8, size: 1000, pipeline: 4 });
+    expect(arrivals).toMatchObject({ name: 'arrivals', connections: 8, size: 1000, pipeline: 1 });
+    expect(options.workloads.map((workload) => plannedRounds(workload, options))).toEqual([2, 2]);
+  });
+
+  it('an unknown workload, target, preset or suite is refused with the nearest name', () => {
+    expect(refused('ecoh')).toMatch("unknown workload 'ecoh': did you mean 'echo'?");
+    expect(refused('--targets', 'node-net,registred')).toMatch(
+      "unknown target 'registred': did you mean 'registered'?",
+    );
+    expect(refused('--preset', 'fast')).toMatch("unknown preset 'fast'");
+    expect(refused('micro', 'dispach')).toMatch("unknown suite 'dispach': did you mean 'dispatch'?");
+  });
+
+  it('numbers out of range are refused', () => {
+    for (const args of [
+      ['--rounds', '0'],
+      ['--connections', '1.5'],
+      ['--size', '-1'],
+      ['--pipeline', 'x'],
+      ['--duration', '0'],
+      ['--stall', ''],
+    ]) {
+      expect(refused(...args), args.join(' ')).toMatch(/wanted/);
+    }
+  });
+
+  it('an unknown option is refused', () => {
+    expect(refused('--target', 'x')).toMatch(/unknown option/);
+  });
+
+  it('micro takes suites and passes', () => {
+    const action = parseOptions(['micro', 'length-field', '--passes', '2']);
+    expect(action.kind).toBe('micro');
+    expect(action.options as MicroOptions).toEqual({ suites: ['length-field'], passes: 2 });
+  });
+
+  it('the core workloads get at least five rounds by default', () => {
+    const options = bench();
+    const rounds = Object.fromEntries(
+      options.workloads.map((workload) => [workload.name, plannedRounds(workload, options)]),
+    );
+    expect(rounds.echo).toBeGreaterThanOrEqual(5);
+    expect(rounds.pipelined).toBeGreaterThanOrEqual(5);
+  });
+});
+
+describe('the plan', () => {
+  it('says why a target takes no part instead of leaving it out', () => {
+    const plan = makePlan(bench('echo', '--targets', 'iterative,framed,process', '--connections', '101'));
+    const reasons = Object.fromEntries(plan[0]!.skipped.map(({ target, reason }) => [target.name, reason]));
+    expect(reasons).toEqual({
+      iterative: expect.stringMatching('one client at a time'),
+      framed: expect.stringMatching('u32 frames'),
+      process: expect.stringMatching('at most 100'),
+    });
+  });
+
+  it('thread styles hold 250 sessions and no more, and arrivals of any number', () => {
+    expect(makePlan(bench('echo', '--targets', 'thread', '--connections', '250'))[0]!.targets).toHaveLength(1);
+    expect(makePlan(bench('echo', '--targets', 'thread', '--connections', '251'))[0]!.targets).toHaveLength(0);
+    expect(
+      makePlan(bench('arrivals', '--targets', 'thread,iterative', '--connections', '500'))[0]!.targets,
+    ).toHaveLength(2);
+  });
+
+  it('every target of a workload exists, and each workload has the two lines of comparison', () => {
+    for (const workload of workloads) {
+      for (const name of workload.targets) expect(targetNamed(name).name).toBe(name);
+      expect(workload.targets).toEqual(expect.arrayContaining(['c-epoll', 'node-net']));
+    }
+    expect(new Set(targets.map((target) => target.name)).size).toBe(targets.length);
+  });
+});
+
+describe('names and lists', () => {
+  it('distance counts insertions, deletions and replacements', () => {
+    expect(distance('kitten', 'sitting')).toBe(3);
+    expect(distance('', 'abc')).toBe(3);
+    expect(nearest('REACTR', ['registered', 'reactor', 'thread'])).toBe('reactor');
+  });
+
+  it('a CPU list may hold ranges', () => {
+    expect(parseCpuList('0-2,5\n')).toEqual([0, 1, 2, 5]);
+    expect(parseCpuList('')).toEqual([]);
+  });
+});

@@ -1,0 +1,33 @@
+/** What the targets over @fdset/reactor have in common. */
+import { type InetAddress, Reactor } from '@fdset/reactor';
+import { type Serving, Unavailable } from './target-program.js';
+
+export const BACKLOG = 511;
+
+/**
+ * A reactor on that backend and no other. A handler that throws, as `recv` does on a reset, costs its connection and nothing else: that is what
+ * the option without a value does.
+ */
+export function createReactor(backend: 'kernel' | 'emulated'): Reactor {
+  try {
+    return new Reactor({ backend, onHandlerError: () => undefined });
+  } catch (error) {
+    if (backend === 'kernel') throw new Unavailable(`the native core does not load: ${(error as Error).message}`);
+    throw error;
+  }
+}
+
+export async function serveEcho(address: InetAddress, backend: 'kernel' | 'emulated'): Promise<Serving> {
+  const reactor = createReactor(backend);
+  const listener = await reactor.serve(
+    address,
+    {
+      data(connection, chunk) {
+        connection.write(chunk);
+      },
+    },
+    { backlog: BACKLOG },
+  );
+  const { port } = listener.socket.localAddress as InetAddress;
+  return { port, stop: () => reactor.close(), detail: reactor.backend.name };
+}

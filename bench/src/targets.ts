@@ -1,0 +1,90 @@
+/** Whom is measured: the targets by name, what each is, and where it cannot take part. */
+import path from 'node:path';
+import { benchFolder } from './compile.js';
+import type { Workload } from './workloads.js';
+
+export interface Target {
+  name: string;
+  title: string;
+  /** A program compiled from load/, or a module of src/targets. */
+  program: { c: string } | { module: string };
+  /** Most connections it can hold open, with the reason. */
+  sessions?: { most: number; reason: string };
+  /** Speaks u32 frames only. */
+  framesOnly?: boolean;
+}
+
+const threads = { most: 250, reason: 'a thread for each connection: at most 250' };
+
+export const targets: readonly Target[] = [
+  { name: 'c-epoll', title: 'C over epoll, one thread: the 100 % line', program: { c: 'epoll-echo' } },
+  { name: 'node-net', title: "node:net, socket.on('data', d => socket.write(d))", program: { module: 'node-net' } },
+  {
+    name: 'node-net-again',
+    title: 'the same program as node-net: what their ratio differs from 1 by is noise',
+    program: { module: 'node-net' },
+  },
+  {
+    name: 'reactor',
+    title: 'reactor.serve, Connection with one shared handler object',
+    program: { module: 'reactor' },
+  },
+  {
+    name: 'registered',
+    title: 'reactor.register, recv and send in the readable handler',
+    program: { module: 'registered' },
+  },
+  { name: 'emulated', title: 'as reactor, on the emulated backend', program: { module: 'emulated' } },
+  { name: 'select', title: 'a loop over reactor.select', program: { module: 'select' } },
+  {
+    name: 'framed',
+    title: 'framed(connection, lengthField): decodes and encodes each message',
+    program: { module: 'framed' },
+    framesOnly: true,
+  },
+  {
+    name: 'iterative',
+    title: 'createServer, iterative',
+    program: { module: 'iterative' },
+    sessions: { most: 1, reason: 'serves one client at a time: open sessions only with --connections 1' },
+  },
+  {
+    name: 'thread',
+    title: "createServer, thread-per-connection, io 'reactor'",
+    program: { module: 'thread' },
+    sessions: threads,
+  },
+  {
+    name: 'thread-blocking',
+    title: "createServer, thread-per-connection, io 'blocking'",
+    program: { module: 'thread-blocking' },
+    sessions: threads,
+  },
+  {
+    name: 'process',
+    title: 'createServer, process-per-connection',
+    program: { module: 'process' },
+    sessions: { most: 100, reason: 'a process for each connection: at most 100' },
+  },
+  { name: 'style-reactor', title: 'createServer, reactor', program: { module: 'style-reactor' } },
+];
+
+export function targetNamed(name: string): Target {
+  const found = targets.find((target) => target.name === name);
+  if (!found) throw new TypeError(`no target '${name}'`);
+  return found;
+}
+
+/** Why the target cannot take part in the workload, or `undefined`. */
+export function obstacle(target: Target, workload: Workload): string | undefined {
+  if (workload.shape !== 'arrivals' && target.sessions && workload.connections > target.sessions.most)
+    return target.sessions.reason;
+  if (target.framesOnly && workload.frame === null) return 'speaks u32 frames only, and this workload has none';
+  return undefined;
+}
+
+/** The command that runs it; `compiled` gives the path of a C program. `--expose-gc` lets memory be read after a collection, and changes nothing else. */
+export function commandOf(target: Target, compiled: (name: string) => string): string[] {
+  if ('c' in target.program) return [compiled(target.program.c)];
+  return [process.execPath, '--expose-gc', path.join(benchFolder, 'dist/targets', `${target.program.module}.js`)];
+}

@@ -1,0 +1,27 @@
+/** A server with a fault, for the harness's own tests: `--fault corrupt | stall | close | exit | deaf`, after the given number of chunks. */
+import { type AddressInfo, createServer } from 'node:net';
+import { parseArgs } from 'node:util';
+
+const { values } = parseArgs({
+  options: {
+    fault: { type: 'string' },
+    after: { type: 'string', default: '100' },
+    host: { type: 'string' },
+    port: { type: 'string' },
+  },
+});
+let left = Number(values.after);
+if (values.fault === 'deaf') process.on('SIGTERM', () => {});
+const server = createServer({ noDelay: true }, (socket) => {
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (data) => {
+    left--;
+    if (left === 0 && values.fault === 'corrupt') data[data.length >> 1]! ^= 1;
+    if (left <= 0 && values.fault === 'stall') return;
+    if (left <= 0 && values.fault === 'close') return socket.end();
+    if (left <= 0 && values.fault === 'exit') throw new RangeError('deliberate');
+    socket.write(data);
+  });
+});
+server.listen(0, '127.0.0.1', () => console.log(`ready ${(server.address() as AddressInfo).port}`));
+process.stdin.on('end', () => process.exit(0)).resume();

@@ -1,0 +1,125 @@
+/** What is measured: the workloads by name, and the presets that say how long and how often. */
+import type { Shape } from './load-result.js';
+
+export interface Workload {
+  name: string;
+  /** One sentence for `--list` and above the table. */
+  title: string;
+  shape: Shape;
+  connections: number;
+  size: number;
+  pipeline: number;
+  frame: 'u32' | null;
+  /** The targets of a run without `--targets`. */
+  targets: readonly string[];
+  /** Which part of the preset's rounds it gets: the core cells all of them. */
+  roundShare: number;
+}
+
+const styles = ['iterative', 'thread', 'thread-blocking', 'process', 'style-reactor'] as const;
+const raw = ['c-epoll', 'node-net', 'reactor', 'registered', 'emulated'] as const;
+
+export const workloads: readonly Workload[] = [
+  {
+    name: 'echo',
+    title: 'open connections, one message in flight on each',
+    shape: 'sessions',
+    connections: 50,
+    size: 64,
+    pipeline: 1,
+    frame: null,
+    targets: [...raw, 'select', 'node-net-again'],
+    roundShare: 1,
+  },
+  {
+    name: 'pipelined',
+    title: 'open connections, many messages in one send, each after its length',
+    shape: 'sessions',
+    connections: 50,
+    size: 64,
+    pipeline: 16,
+    frame: 'u32',
+    targets: [...raw, 'select', 'framed'],
+    roundShare: 1,
+  },
+  {
+    name: 'arrivals',
+    title: 'connect, one message, its echo, close',
+    shape: 'arrivals',
+    connections: 10,
+    size: 64,
+    pipeline: 1,
+    frame: null,
+    targets: [...raw, ...styles],
+    roundShare: 0.6,
+  },
+  {
+    name: 'styles',
+    title: 'open connections in every server style',
+    shape: 'sessions',
+    connections: 8,
+    size: 64,
+    pipeline: 1,
+    frame: null,
+    targets: ['c-epoll', 'node-net', 'reactor', ...styles],
+    roundShare: 0.4,
+  },
+  {
+    name: 'idle',
+    title: 'connections that are opened and never used: the memory that each costs in the server',
+    shape: 'idle',
+    connections: 9000,
+    size: 64,
+    pipeline: 1,
+    frame: null,
+    targets: [...raw],
+    roundShare: 0.2,
+  },
+];
+
+export interface Preset {
+  rounds: number;
+  /** Seconds. */
+  warmup: number;
+  duration: number;
+  settle: number;
+  /** `arrivals`: the clock goes on until every client has had so many turns on average. */
+  turns: number;
+}
+
+export const presets = {
+  smoke: { rounds: 1, warmup: 0.15, duration: 0.35, settle: 0.4, turns: 1 },
+  quick: { rounds: 5, warmup: 0.4, duration: 1, settle: 0.6, turns: 2 },
+  full: { rounds: 15, warmup: 3, duration: 5, settle: 2, turns: 5 },
+} as const satisfies Record<string, Preset>;
+
+export type PresetName = keyof typeof presets;
+
+export interface Overrides {
+  connections?: number | undefined;
+  size?: number | undefined;
+  pipeline?: number | undefined;
+}
+
+/** The workload with what the command line changes. A pipeline concerns sessions only: an arrival sends one message. */
+export function adjusted(workload: Workload, overrides: Overrides): Workload {
+  return {
+    ...workload,
+    connections: overrides.connections ?? workload.connections,
+    size: overrides.size ?? workload.size,
+    pipeline: workload.shape === 'sessions' ? (overrides.pipeline ?? workload.pipeline) : workload.pipeline,
+  };
+}
+
+/** The parameters in words. */
+export function parametersOf({ shape, connections, size, pipeline, frame }: Workload): string {
+  return [
+    `${connections} ${shape === 'arrivals' ? 'clients at a time' : 'connections'}`,
+    ...(shape === 'idle' ? [] : [`${size} bytes${frame ? ` after a ${frame} length` : ''}`]),
+    ...(shape === 'sessions' ? [`pipeline ${pipeline}`] : []),
+  ].join(', ');
+}
+
+export function roundsOf(workload: Workload, rounds: number): number {
+  return Math.max(1, Math.round(rounds * workload.roundShare));
+}
