@@ -16,7 +16,6 @@ export const MISUSE = {
   ERR_REACTOR_CLOSED: 'the reactor, listener or connection is closed',
   ERR_REACTOR_INTEREST: 'the interest has an unknown bit, or a bit without its method in the handler',
   ERR_REACTOR_NAME: 'a socket verb was given a host name; only literals, "" and "localhost" need no look-up',
-  ERR_REACTOR_NESTED: 'a turn was started inside a turn',
   ERR_REACTOR_NOT_POLLABLE: 'the descriptor cannot be waited on (a regular file or a directory)',
   ERR_REACTOR_REGISTERED: 'the socket has a registration already',
   ERR_REACTOR_SLOW_CONSUMER: 'the peer reads too slowly: more than maxBufferedBytes are waiting for it',
@@ -97,13 +96,11 @@ export function notSupported(syscall: string, capability: string, backend: strin
 }
 
 function errnoName(errno: number): string {
-  try {
-    return getSystemErrorName(errno);
-  } catch {
-    // libuv knows fewer errnos than the system.
-    for (const [name, value] of Object.entries(constants.errno)) if (value === -errno) return name;
-    return `E${-errno}`;
-  }
+  const name = getSystemErrorName(errno);
+  if (!name.startsWith('Unknown')) return name;
+  // libuv knows fewer errnos than the system.
+  for (const [known, value] of Object.entries(constants.errno)) if (value === -errno) return known;
+  return `E${-errno}`;
 }
 
 /** An exception that nobody may catch here: an uncaughtException, after the batch, as Node does with a listener's. */
