@@ -9,26 +9,21 @@ export type {
   SocketSpec,
 } from './backend/backend.js';
 export type { BackendChoice } from './backend/select-backend.js';
-export {
-  type CloseInfo,
-  Connection,
-  type ConnectionEvents,
-  type ConnectionHandler,
-  type ConnectionOptions,
-} from './connection.js';
+export { Connection } from './connection.js';
+export type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionOptions } from './connection-handler.js';
 export type { ConnectOptions } from './connector.js';
 export { MISUSE, type MisuseCode, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
 export { Listener, type ListenerEvents } from './listener.js';
-export {
-  type ListenOptions,
-  Reactor,
-  type ReactorMetrics,
-  type ReactorOptions,
-  type RegisterOptions,
-  type ServeOptions,
-  type SocketCreation,
-} from './reactor.js';
+export { Reactor } from './reactor.js';
+export type {
+  ListenOptions,
+  ReactorMetrics,
+  ReactorOptions,
+  RegisterOptions,
+  ServeOptions,
+  SocketCreation,
+} from './reactor-options.js';
 export {
   ERROR,
   HANGUP,

@@ -1,13 +1,8 @@
 /** A listening socket that turns waiting connections into {@link Connection}s, in a budgeted loop. */
 import { EventEmitter } from 'eventemitter3';
 import type { BackendSocket } from './backend/backend.js';
-import {
-  Connection,
-  type ConnectionHandler,
-  type ConnectionHost,
-  type ConnectionKind,
-  type ConnectionSettings,
-} from './connection.js';
+import { Connection, type ConnectionHost, type ConnectionKind } from './connection.js';
+import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
 import { SocketError } from './errors.js';
 import { READABLE } from './readiness.js';
 import type { ReadinessHandler, SocketRegistration } from './registration.js';

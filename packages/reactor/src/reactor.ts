@@ -2,7 +2,6 @@
 import {
   type Address,
   checkAddress,
-  type Family,
   familyOf,
   formatAddress,
   type InetAddress,
@@ -11,97 +10,32 @@ import {
 } from './address.js';
 import { checkTimeout } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
-import { type BackendChoice, selectBackend } from './backend/select-backend.js';
+import { selectBackend } from './backend/select-backend.js';
+import { Connection, type ConnectionHost } from './connection.js';
 import {
-  Connection,
   type ConnectionHandler,
-  type ConnectionHost,
   type ConnectionOptions,
   type ConnectionSettings,
   connectionSettings,
-} from './connection.js';
+} from './connection-handler.js';
 import { type ConnectOptions, connect, resolve } from './connector.js';
 import { Dispatcher } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
-import { FailureHandling, type OnHandlerError } from './failure.js';
+import { FailureHandling } from './failure.js';
 import { Listener } from './listener.js';
+import type {
+  ListenOptions,
+  ReactorMetrics,
+  ReactorOptions,
+  RegisterOptions,
+  ServeOptions,
+  SocketCreation,
+} from './reactor-options.js';
 import { describeReadiness, ERROR, READ_CLOSED } from './readiness.js';
 import type { AnyHandler, ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
 import { lookNow, type Selected, toSet } from './select.js';
-import type { Socket, SocketType } from './socket.js';
+import type { Socket } from './socket.js';
 import type { Timer, TimerOptions } from './timers.js';
-
-export interface ReactorOptions {
-  /** Who supplies the sockets ('auto'). */
-  backend?: BackendChoice;
-  /** Events that one turn may dispatch (1024). */
-  eventBudget?: number;
-  /** Bytes that the connections may read in one turn (16 MiB). */
-  byteBudget?: number;
-  /** How long one turn may dispatch, in ms (20). */
-  turnBudgetMs?: number;
-  /** Connections that one listener may accept in one turn (64). */
-  acceptBudget?: number;
-  onHandlerError?: OnHandlerError;
-}
-
-export interface SocketCreation {
-  /** 'stream' */
-  type?: Exclude<SocketType, 'pipe'>;
-  /** 'ipv4' */
-  family?: Exclude<Family, 'pipe'>;
-  /** `socket(2)`'s third argument (0). */
-  protocol?: number;
-}
-
-export interface ListenOptions {
-  /** Connections that may wait (511); the system may clamp it. */
-  backlog?: number;
-  /** `SO_REUSEADDR` (true). */
-  reuseAddress?: boolean;
-  /** `SO_REUSEPORT` (false). */
-  reusePort?: boolean;
-  /** Do not take IPv4 connections on an IPv6 address (the system's default). */
-  ipv6Only?: boolean;
-  /** Linux: accept only once data has come, or after this many seconds. */
-  deferAccept?: number;
-}
-
-export interface ServeOptions extends ListenOptions, ConnectionOptions {
-  /** `TCP_NODELAY` of the connections (true). */
-  noDelay?: boolean;
-  /** Open connections at most (no limit). */
-  maxConnections?: number;
-  /** At the limit: leave further connections in the system's queue ('pause'), or accept and close them ('close'). */
-  overload?: 'pause' | 'close';
-  /** Closes the listener. */
-  signal?: AbortSignal;
-}
-
-/** Counters of a reactor; they only grow, but for the last one. */
-export interface ReactorMetrics {
-  /** Turns run. */
-  readonly turns: number;
-  /** Events dispatched. */
-  readonly events: number;
-  /** Events that came for a socket which was closed or unregistered before. */
-  readonly stale: number;
-  /** Sockets taken out of the kernel because nothing that they reported was wanted. */
-  readonly parked: number;
-  /** Turns that a budget stopped. */
-  readonly budgetHits: number;
-  /** Network errors of connections and listeners that nobody listened for. */
-  readonly unheardErrors: number;
-  /** Active registrations at the moment. */
-  readonly registrations: number;
-}
-
-export interface RegisterOptions<Data> {
-  /** Becomes `registration.data`. */
-  data?: Data;
-  /** Whether the registration keeps the process alive (true). */
-  ref?: boolean;
-}
 
 const NO_CONTEXT = Object.freeze({});
 

@@ -1,0 +1,89 @@
+/** What a connection calls and how it behaves: its handler, its events and its options. */
+import type { Connection } from './connection.js';
+import { describe, misuse, outOfRange } from './errors.js';
+
+/** Why a connection ended. `error` stands with `by: 'error'`, and where `destroy` was given one. */
+export interface CloseInfo {
+  by: 'peer' | 'local' | 'error' | 'shutdown';
+  error?: Error;
+}
+
+/**
+ * What a connection calls: one object for all of a listener's connections. Its methods are called before the listeners
+ * of the event of the same name. A method that throws, or whose promise is rejected, closes this connection (see
+ * `onHandlerError`), and no other.
+ */
+export interface ConnectionHandler<Context = {}> {
+  open?(connection: Connection<Context>): void | Promise<void>;
+  /** `chunk` belongs to the receiver, unless `borrowChunks` is set: then it holds its bytes until this method returns. */
+  data?(connection: Connection<Context>, chunk: Buffer): void | Promise<void>;
+  /** What was queued has fallen to the low-water mark, after a `write` that returned `false`. */
+  drain?(connection: Connection<Context>): void | Promise<void>;
+  /** The peer will send no more. Without `allowHalfOpen` the connection ends its own side then. */
+  end?(connection: Connection<Context>): void | Promise<void>;
+  timeout?(connection: Connection<Context>): void | Promise<void>;
+  /** The peer hung up while the connection was paused: what it sent before is still to be read. */
+  hangup?(connection: Connection<Context>): void | Promise<void>;
+  /** Once, before `close`. */
+  error?(connection: Connection<Context>, error: Error): void | Promise<void>;
+  /** Once, last of all. */
+  close?(connection: Connection<Context>, info: CloseInfo): void | Promise<void>;
+}
+
+/** The events, with what their listeners are given. A network error that nobody hears is counted, never thrown. */
+export interface ConnectionEvents {
+  data: [chunk: Buffer];
+  end: [];
+  drain: [];
+  timeout: [];
+  hangup: [];
+  error: [error: Error];
+  close: [info: CloseInfo];
+}
+
+export interface ConnectionOptions {
+  /** Keep the writing side open when the peer has ended (false). */
+  allowHalfOpen?: boolean;
+  /** `write` returns `false` while more bytes than this are queued (64 KiB). */
+  highWaterMark?: number;
+  /** 'drain' comes when the queue has fallen to this many bytes (16 KiB). */
+  lowWaterMark?: number;
+  /** A queue beyond this destroys the connection with `ERR_REACTOR_SLOW_CONSUMER` (16 MiB). */
+  maxBufferedBytes?: number;
+  /** Hand out the reactor's own read block, valid until the handler returns: for handlers that keep nothing (false). */
+  borrowChunks?: boolean;
+}
+
+/** The options with their defaults, shared by a listener's connections. */
+export interface ConnectionSettings {
+  readonly allowHalfOpen: boolean;
+  readonly highWaterMark: number;
+  readonly lowWaterMark: number;
+  readonly maxBufferedBytes: number;
+  readonly borrowChunks: boolean;
+}
+
+/** Checks the options and fills in their defaults. */
+export function connectionSettings(options: ConnectionOptions = {}): ConnectionSettings {
+  const count = (name: 'highWaterMark' | 'lowWaterMark' | 'maxBufferedBytes', fallback: number): number => {
+    const value = options[name] ?? fallback;
+    if (typeof value !== 'number')
+      throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be a number of bytes, got ${describe(value)}`);
+    if (!(value >= 0)) throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be 0 or more bytes, got ${value}`);
+    return value;
+  };
+  const highWaterMark = count('highWaterMark', 64 * 1024);
+  const lowWaterMark = count('lowWaterMark', Math.min(16 * 1024, highWaterMark));
+  if (lowWaterMark > highWaterMark)
+    throw outOfRange(
+      'ERR_REACTOR_ARGUMENT',
+      `lowWaterMark must not lie above highWaterMark, got ${lowWaterMark} above ${highWaterMark}`,
+    );
+  return {
+    allowHalfOpen: options.allowHalfOpen ?? false,
+    highWaterMark,
+    lowWaterMark,
+    maxBufferedBytes: count('maxBufferedBytes', 16 * 1024 * 1024),
+    borrowChunks: options.borrowChunks ?? false,
+  };
+}
