@@ -11,8 +11,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static bool message_flags(int bits, int *flags) {
-  if ((bits & ~(FDS_MSG_PEEK | FDS_MSG_OOB | FDS_MSG_MORE)) != 0) return false;
+/* `allowed` are fdset's bits that the verb takes. */
+static bool message_flags(int bits, int allowed, int *flags) {
+  if ((bits & ~allowed) != 0) return false;
   *flags = ((bits & FDS_MSG_PEEK) != 0 ? MSG_PEEK : 0) | ((bits & FDS_MSG_OOB) != 0 ? MSG_OOB : 0) |
            ((bits & FDS_MSG_MORE) != 0 ? MSG_MORE : 0);
   return true;
@@ -58,7 +59,7 @@ static napi_value receive(napi_env env, napi_callback_info info) {
   if (call.count == 2) {
     if (!fds_bytes(&call, 1, &data, &length)) return fds_bad_argument(env);
   } else if (call.count < 5 || !fds_range(&call, 1, &data, &length) || !fds_int(&call, 4, &bits) ||
-             !message_flags(bits, &flags)) {
+             !message_flags(bits, FDS_MSG_PEEK | FDS_MSG_OOB, &flags)) {
     return fds_bad_argument(env);
   }
   if (length == 0) return fds_bad_argument(env);
@@ -76,7 +77,7 @@ static napi_value transmit(napi_env env, napi_callback_info info) {
   if (call.count == 2) {
     if (!fds_bytes(&call, 1, &data, &length)) return fds_bad_argument(env);
   } else if (call.count < 5 || !fds_range(&call, 1, &data, &length) || !fds_int(&call, 4, &bits) ||
-             !message_flags(bits, &flags)) {
+             !message_flags(bits, FDS_MSG_OOB | FDS_MSG_MORE, &flags)) {
     return fds_bad_argument(env);
   }
   ssize_t count = send_bytes(fd, data, length, flags);

@@ -21,16 +21,18 @@ export function isRange(buffer: Uint8Array, offset: number, length: number): boo
 /**
  * Checks the range of a transfer: `buffer` must be a Uint8Array that holds `[offset, offset + length)`. To receive
  * (verbs that begin with `recv`), the length must be 1 at least, because a result of 0 means the end of the stream.
- * Throws `ERR_REACTOR_BUFFER`: a TypeError for a wrong type, a RangeError for a number that does not fit.
+ * An undefined `offset` is 0, an undefined `length` what is left behind it. Throws `ERR_REACTOR_BUFFER`: a TypeError for a
+ * wrong type, a RangeError for a number that does not fit.
  */
-export function checkRange(buffer: unknown, offset: unknown, length: unknown, verb: string): void {
+export function checkRange(buffer: unknown, offset: unknown = 0, given: unknown, verb: string): void {
   if (!isUint8Array(buffer))
     throw misuse('ERR_REACTOR_BUFFER', `${verb} takes a Buffer or Uint8Array, got ${describe(buffer)}`);
   const size = buffer.byteLength;
   checkPart(offset, 'offset', verb);
-  checkPart(length, 'length', verb);
   if (offset > size)
     throw outOfRange('ERR_REACTOR_BUFFER', `${verb}: offset ${offset} lies beyond the buffer of ${size} bytes`);
+  const length = given === undefined ? size - offset : given;
+  checkPart(length, 'length', verb);
   if (offset + length > size)
     throw outOfRange(
       'ERR_REACTOR_BUFFER',

@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { type Address, familyOf, type InetAddress, isUnixAddress } from './address.js';
 import type { BackendSocket } from './backend/backend.js';
-import { SocketError, socketError } from './errors.js';
+import { lookupError, SocketError, socketError } from './errors.js';
 import { WRITABLE } from './readiness.js';
 
 export interface ConnectOptions {
@@ -34,12 +34,7 @@ export async function resolve(address: Address): Promise<Address[]> {
     const found = await lookup(host, { all: true, verbatim: true });
     return found.map((entry) => ({ ...address, host: entry.address }));
   } catch (error) {
-    const { code, errno } = error as NodeJS.ErrnoException;
-    throw Object.assign(socketError(code ?? 'ENOTFOUND', 'getaddrinfo', undefined, { cause: error }), {
-      code: code ?? 'ENOTFOUND',
-      errno: errno ?? 0,
-      message: `getaddrinfo ${code ?? 'ENOTFOUND'} ${host}`,
-    });
+    throw lookupError(host, error);
   }
 }
 
@@ -113,7 +108,7 @@ async function untilConnected(host: ConnectorHost, socket: BackendSocket): Promi
 /** One error for all attempts: the only one, or the first with the others as its cause. */
 function combine(errors: Error[], address: Address): Error {
   const [first] = errors;
-  if (first === undefined) return socketError('ENOTFOUND', 'connect', address);
+  if (first === undefined) return lookupError((address as InetAddress).host, new Error('the name has no address'));
   if (errors.length === 1 || !(first instanceof SocketError)) return first;
   return new SocketError(first.errno, first.syscall, address, {
     cause: new AggregateError(errors, `no address of ${(address as InetAddress).host} could be connected to`),

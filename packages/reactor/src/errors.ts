@@ -88,6 +88,13 @@ export function socketError(code: string, syscall: string, address?: Address, op
   return new SocketError(-number, syscall, address, options);
 }
 
+/** A name that could not be looked up: the resolver's codes (`ENOTFOUND`, `EAI_AGAIN`) are no errnos. */
+export function lookupError(host: string, cause: unknown): SocketError {
+  const { code = 'ENOTFOUND', errno = 0 } = cause as NodeJS.ErrnoException;
+  const error = new SocketError(0, 'getaddrinfo', undefined, { cause });
+  return Object.assign(error, { code, errno, message: `getaddrinfo ${code} ${host}` });
+}
+
 /** What a backend cannot do: `ENOTSUP`, with the missing capability in the message. */
 export function notSupported(syscall: string, capability: string, backend: string): SocketError {
   const error = socketError('ENOTSUP', syscall);
@@ -96,6 +103,7 @@ export function notSupported(syscall: string, capability: string, backend: strin
 }
 
 function errnoName(errno: number): string {
+  if (errno >= 0) return 'UNKNOWN';
   const name = getSystemErrorName(errno);
   if (!name.startsWith('Unknown')) return name;
   // libuv knows fewer errnos than the system.

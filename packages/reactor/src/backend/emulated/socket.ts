@@ -132,7 +132,7 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
   recv(into: Uint8Array, offset = 0, length?: number, flags = 0): number {
     if (this.state === CLOSED) throw socketError('EBADF', 'recv');
     const count = length ?? (isUint8Array(into) ? into.byteLength - offset : 0);
-    if (count === 0 || !isRange(into, offset, count)) checkRange(into, offset, count, 'recv');
+    if (count === 0 || !isRange(into, offset, count)) checkRange(into, offset, length, 'recv');
     if (flags !== 0) {
       checkFlags(flags, MSG_PEEK | MSG_OOB, 'recv');
       if (flags & MSG_OOB) throw notSupported('recv', 'oob', 'emulated');
@@ -180,7 +180,7 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
   send(from: Uint8Array, offset = 0, length?: number, flags = 0): number {
     if (this.state === CLOSED) throw socketError('EBADF', 'send');
     const count = length ?? (isUint8Array(from) ? from.byteLength - offset : 0);
-    if (!isRange(from, offset, count)) checkRange(from, offset, count, 'send');
+    if (!isRange(from, offset, count)) checkRange(from, offset, length, 'send');
     if (flags !== 0) {
       // MSG_MORE is leave to hold bytes back, which need not be taken.
       checkFlags(flags, MSG_OOB | MSG_MORE, 'send');

@@ -334,7 +334,7 @@ export class KernelSocket implements BackendSocket {
 
   #recvFailed(count: number, into: unknown, offset: unknown, length: unknown, flags: unknown): never {
     if (count === BAD_ARGUMENT) {
-      checkRange(into, offset ?? 0, length ?? (into as Uint8Array)?.length, 'recv');
+      checkRange(into, offset, length, 'recv');
       checkFlags(flags ?? 0, MSG_PEEK | MSG_OOB, 'recv');
     }
     throw new SocketError(count === BAD_ARGUMENT ? -os.errno.EINVAL : count, 'recv', this.remoteAddress);
@@ -344,7 +344,7 @@ export class KernelSocket implements BackendSocket {
     // ENOBUFS too means that the system has no room at the moment.
     if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
     if (count === BAD_ARGUMENT && from !== undefined) {
-      checkRange(from, offset ?? 0, length ?? (from as Uint8Array)?.length, 'send');
+      checkRange(from, offset, length, 'send');
       checkFlags(flags ?? 0, MSG_OOB | MSG_MORE, 'send');
     }
     throw new SocketError(count === BAD_ARGUMENT ? -os.errno.EINVAL : count, 'send', this.remoteAddress);
