@@ -38,7 +38,12 @@ for (const name of packages) {
   if (!existsSync(path.join(folder, 'tsup.config.ts'))) continue;
   const stamp = path.join(folder, 'dist/.built');
   const builtAt = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
-  if (!force && !rebuilt && builtAt > newest(folder) && builtAt > statSync(path.join(root, 'tsconfig.base.json')).mtimeMs)
+  if (
+    !force &&
+    !rebuilt &&
+    builtAt > newest(folder) &&
+    builtAt > statSync(path.join(root, 'tsconfig.base.json')).mtimeMs
+  )
     continue;
   console.log(`build ${name}`);
   const started = new Date();

@@ -18,6 +18,12 @@ export class Listeners {
   /** What to call, in order. A listener added with `once` stands here as a function that removes itself first. */
   calls: readonly AnyListener[] = NONE;
   private entries: readonly Entry[] = [];
+  private readonly changed: (() => void) | undefined;
+
+  /** @param changed called after each change of `calls` */
+  constructor(changed?: () => void) {
+    this.changed = changed;
+  }
 
   add(listener: AnyListener, once: boolean): void {
     const entry: Entry = { listener, once };
@@ -29,6 +35,7 @@ export class Listeners {
       : listener;
     this.entries = [...this.entries, entry];
     this.calls = [...this.calls, call];
+    this.changed?.();
   }
 
   remove(listener: AnyListener): void {
@@ -52,6 +59,7 @@ export class Listeners {
   private removeAt(at: number): void {
     this.entries = this.entries.filter((_, i) => i !== at);
     this.calls = this.calls.filter((_, i) => i !== at);
+    this.changed?.();
   }
 }
 

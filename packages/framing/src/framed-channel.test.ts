@@ -81,6 +81,25 @@ describe('reading on demand', () => {
     expect(fake.paused).toBe(false);
   });
 
+  it('what is paused before the first listener is read after resume, and a pause right behind resume holds', async () => {
+    const fake = new FakeChannel();
+    const channel = framed(fake, utf8Lines()).pause();
+    const got: string[] = [];
+    channel.on('message', (line) => got.push(line));
+    await microtasks();
+    expect(fake.calls).not.toContain('on data');
+    channel.resume();
+    fake.receive('a\n');
+    channel.pause();
+    fake.receive('b\n');
+    channel.resume().pause();
+    await microtasks();
+    expect(got).toEqual(['a']);
+    channel.resume();
+    await microtasks();
+    expect(got).toEqual(['a', 'b']);
+  });
+
   it('several listeners each get every message', () => {
     const fake = new FakeChannel();
     const { channel, got } = linesOver(fake);

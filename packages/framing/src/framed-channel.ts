@@ -43,13 +43,15 @@ export class FramedChannel<I, O = I> {
   private readonly framer: Framed<I, O>;
   private readonly intercept: ((message: unknown) => unknown) | undefined;
   private readonly events: Record<keyof FramedChannelEvents<I>, Listeners> = {
-    message: new Listeners(),
+    message: new Listeners(() => this.choose()),
     error: new Listeners(),
     skipped: new Listeners(),
     drain: new Listeners(),
     end: new Listeners(),
     close: new Listeners(),
   };
+  /** The listener of 'message', if it is the only one and no plugin stands before it: the case that must be fast. */
+  private only: ((message: I) => void) | undefined = undefined;
   private iterator: MessageIterator<I> | undefined = undefined;
 
   /** Depth of the calls that decode; while it is not 0, what is sent gathers. */
@@ -242,26 +244,37 @@ export class FramedChannel<I, O = I> {
     if (ahead && this.framer.paused) this.pauseChannel();
   };
 
-  private readonly deliver = (given: I): void => {
+  private readonly deliver = (message: I): void => {
+    const { only } = this;
+    if (only === undefined) {
+      this.deliverUncommon(message);
+      return;
+    }
+    only(message);
+    if (this.only !== only && !this.wanted) this.framer.pause();
+  };
+
+  private deliverUncommon(given: I): void {
     let message = given;
     if (this.intercept !== undefined) {
       const answer = this.intercept(given);
       if (answer === null) return;
       if (answer !== undefined) message = answer as I;
     }
-    const calls = this.events.message.calls;
-    if (calls.length === 1) {
-      const call = calls[0]!;
-      call(message);
-    } else if (this.iterator !== undefined) {
+    if (this.iterator !== undefined) {
       this.framer.pause();
       this.iterator.put(message);
       return;
-    } else {
-      for (const call of calls) call(message);
     }
-    if (this.events.message.calls !== calls && !this.wanted) this.framer.pause();
-  };
+    for (const call of this.events.message.calls) call(message);
+    if (!this.wanted) this.framer.pause();
+  }
+
+  /** The listeners of 'message' have changed. */
+  private choose(): void {
+    const { calls } = this.events.message;
+    this.only = calls.length === 1 && this.intercept === undefined ? calls[0] : undefined;
+  }
 
   /** Runs what may decode: gathers what is sent meanwhile, and turns a failure of the framer into 'error' and close. */
   private decode(action: (framer: Framed<I, O>) => void): void {

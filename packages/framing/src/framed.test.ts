@@ -132,6 +132,16 @@ describe('errors', () => {
     expect(framer.failure).toBeUndefined();
   });
 
+  it('after onMessage has thrown, a bad frame still fails the framer', () => {
+    const framer = new Framed(lines({ maxFrameLength: 3 }), () => {
+      throw new Error('listener');
+    });
+    expect(() => framer.push(bytes('a\n'))).toThrow('listener');
+    const error = thrownBy(() => framer.push(bytes('too long')));
+    expect(framer.failure).toBe(error);
+    expect(thrownBy(() => framer.push(bytes('b')))).toMatchObject({ code: 'CLOSED' });
+  });
+
   it('maxBuffered limits a frame with everything around it, and the limit itself still passes', () => {
     const ten = new Framed(lengthField(), () => {}, { maxBuffered: 10 });
     ten.push(encodeAll(lengthField(), ['123456']));
@@ -148,11 +158,13 @@ describe('re-entrancy', () => {
     const framer: Framed<Uint8Array, never> = new Framed(
       lines(),
       linesInto(got, (line) => {
-        if (line === 'a') framer.push(bytes('x\ny\n'));
+        if (line !== 'a') return;
+        framer.push(bytes('x\ny\n'));
+        got.push('(a done)');
       }),
     );
     framer.push(bytes('a\nb\n'));
-    expect(got).toEqual(['a', 'b', 'x', 'y']);
+    expect(got).toEqual(['a', '(a done)', 'b', 'x', 'y']);
   });
 
   it('an end inside onMessage takes effect after the messages of the chunk', () => {
@@ -317,6 +329,12 @@ describe('the end of the stream', () => {
     asked.length = 0;
     new Framed(last, () => {}).end();
     expect(asked).toEqual([0]);
+  });
+
+  it('a codec that gives messages at the end without consuming anything is stopped', () => {
+    const framer = new Framed<string>({ decode: () => undefined, end: () => 'again', encode() {} }, () => {});
+    framer.push(bytes('x'));
+    expect(thrownBy(() => framer.end())).toMatchObject({ code: 'ERR_FRAMING_STALLED' });
   });
 
   it('an empty last message is possible', () => {

@@ -146,7 +146,6 @@ export class Framed<I, O = I> {
    * @throws {@link FramingError} if it cannot be encoded; nothing of it is queued then
    */
   send(message: O): number {
-    if (typeof this.codec.encode !== 'function') throw oneWay('encode');
     this.output.encode(this.codec, message);
     return this.output.length;
   }
@@ -349,8 +348,4 @@ export function checkDecoder(codec: Decoder<unknown>): void {
 export function checkEncoder(codec: Encoder<never>): void {
   if (typeof codec?.encode === 'function') return;
   throw wrongType('ERR_FRAMING_CODEC', `a codec with an encode method is wanted, got ${shown(codec)}`);
-}
-
-function oneWay(verb: string): TypeError {
-  return wrongType('ERR_FRAMING_CODEC', `this codec has no ${verb} method: it works in one direction only`);
 }

@@ -50,6 +50,7 @@ describe('what an Output writes', () => {
     expect(() => written((o) => o.reserve(2)((head) => head.u8(1)))).toThrow(mistake);
     expect(() => written((o) => o.reserve(2)((head) => head.u32(1)))).toThrow(mistake);
     expect(() => written((o) => o.reserve(2)((head) => head.bytes(new Uint8Array(5000))))).toThrow(mistake);
+    expect(() => written((o) => o.reserve(0)((head) => head.bytes(new Uint8Array(5000))))).toThrow(mistake);
     expect(() => written((o) => o.reserve(2000))).toThrow(expect.objectContaining({ code: 'ERR_FRAMING_COUNT' }));
   });
 });
@@ -90,6 +91,26 @@ describe('ownership', () => {
     const pieces = framer.flush();
     expect(pieces.map((piece) => piece.length)).toEqual([1024 + 4 + 1 + 4 + 4, 1025, 5]);
     expect(pieces[1]).toBe(large);
+    framer.consumed();
+  });
+
+  it('a block that an encoder keeps after a failure is not given to another output', () => {
+    const failing: Encoder<string> = {
+      encode(message, output) {
+        output.text(message).bytes(new Uint8Array(2000));
+        if (message === 'fail') throw new Error('failed');
+      },
+    };
+    const framer = new Framed<never, string>({ ...failing, decode: () => undefined }, () => {});
+    const other = new Framed(lengthField({ size: 1 }), () => {});
+    framer.send('first');
+    expect(() => framer.send('fail')).toThrow('failed');
+    other.send('other');
+    framer.send('second');
+    expect(Buffer.concat(other.flush()).toString('latin1')).toBe('\x05other');
+    const text = Buffer.concat(framer.flush()).toString('latin1');
+    expect(text.replaceAll('\0', '')).toBe('firstsecond');
+    other.consumed();
     framer.consumed();
   });
 

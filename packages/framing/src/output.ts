@@ -1,4 +1,4 @@
-import { allocate, utf8Bytes, View } from './bytes.js';
+import { allocate, copyInto, utf8Bytes, View } from './bytes.js';
 import type { Encoder, Output } from './codec.js';
 import { FramingError, locate, shown, wrongRange, wrongType } from './errors.js';
 
@@ -71,6 +71,9 @@ export class OutputQueue implements Output {
       encoder.encode(message, this);
     } catch (error) {
       this.rollBack(at);
+      if (typeof encoder.encode !== 'function') {
+        throw wrongType('ERR_FRAMING_CODEC', 'this codec has no encode method: it works in one direction only');
+      }
       if (error instanceof FramingError) locate(error, this.gone + this.length);
       throw error;
     }
@@ -139,7 +142,7 @@ export class OutputQueue implements Output {
       const block = this.room;
       for (let i = 0, at = this.at; i < size; i++) block[at++] = bytes[i]!;
     } else {
-      this.room.set(bytes, this.at);
+      copyInto.call(this.room, bytes, this.at);
     }
     this.at += size;
     return this;

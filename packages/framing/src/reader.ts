@@ -161,7 +161,6 @@ export class Reader implements AsyncIterable<Uint8Array> {
       try {
         bytes = this.attempt(read.decoder);
       } catch (error) {
-        this.input.rewind();
         if (error instanceof FramingError) locate(error, this.input.offset);
         this.serveNext(() => read.reject(error as Error));
         continue;

@@ -6,7 +6,7 @@ import { MISUSE, notSupported, SocketError, socketError } from './errors.js';
 describe('errors', () => {
   it('the README has the table of codes as it is in the code', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-    const rows = [...readme.matchAll(/^\| `(ERR_REACTOR_\w+)` \| (.+) \|$/gm)].map(([, code, meaning]) => [
+    const rows = [...readme.matchAll(/^\| `(ERR_REACTOR_\w+)` +\| (.+?) +\|$/gm)].map(([, code, meaning]) => [
       code,
       meaning,
     ]);

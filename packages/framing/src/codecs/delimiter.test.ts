@@ -49,6 +49,7 @@ describe('delimiter', () => {
     for (const [delimiters, payload] of [
       ['aa', 'xa'],
       ['abab', 'xab'],
+      [['ab', 'a'], 'x'],
       [['\n', '\r\n'], 'x\r'],
     ] as const) {
       expect(() => encodeAll(delimiter({ delimiters }), [payload])).toThrow(
