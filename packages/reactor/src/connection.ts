@@ -73,6 +73,8 @@ const DISCARDING = 32;
 /** What few connections need. */
 interface Rarity {
   waiters: FlushWaiter[];
+  /** Told by themselves when the connection has ended: the promises of close(), and its timer. */
+  onClosed: (() => void)[];
   /** The writing side broke, and what the peer had sent before is still being read. */
   brokenPipe: Error | null;
 }
@@ -245,7 +247,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     const lingerMs = options.lingerMs ?? DEFAULT_LINGER_MS;
     if ((this.#flags & TOLD) !== 0) return Promise.resolve();
     const closed = new Promise<void>((resolve) => {
-      this.once('close', () => resolve());
+      this.#rare().onClosed.push(resolve);
     });
     if (this.#closed !== null) return closed;
     this.#flags |= DISCARDING;
@@ -510,7 +512,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   }
 
   #rare(): Rarity {
-    this.#rarity ??= { waiters: [], brokenPipe: null };
+    this.#rarity ??= { waiters: [], onClosed: [], brokenPipe: null };
     return this.#rarity;
   }
 
@@ -567,7 +569,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
       } else this.#finish({ by: 'local' });
     };
     timer = this.#kind.host.dispatcher.timers.add(lingerMs, check, { ref: false });
-    this.once('close', () => timer.cancel());
+    this.#rare().onClosed.push(() => timer.cancel());
   }
 
   #fail(error: Error): void {
@@ -589,12 +591,19 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     this.#rejectWaiters(info.error);
     if (info.error !== undefined) this.#report(info.error);
     // Each by itself: whatever one of them throws, the others are told.
+    const { handler } = this.#kind;
+    if (handler.close !== undefined) this.#guard(() => handler.close?.(this, info));
+    if ((this.#flags & LISTENED) !== 0) this.#guard(() => void this.emit('close', info));
+    if (this.#rarity !== null) for (const tell of this.#rarity.onClosed.splice(0)) tell();
+  }
+
+  /** Calls out of the dispatch of the socket; what it throws reaches `onHandlerError`. */
+  #guard(call: () => unknown): void {
     try {
-      this.#awaited(this.#kind.handler.close?.(this, info));
+      this.#awaited(call());
     } catch (error) {
       this.#handlerFailed(error);
     }
-    if ((this.#flags & LISTENED) !== 0) this.emit('close', info);
   }
 
   #rejectWaiters(error: Error | undefined): void {
@@ -605,12 +614,12 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
 
   #report(error: Error): void {
     const { handler, host } = this.#kind;
-    try {
-      this.#awaited(handler.error?.(this, error));
-    } catch (failure) {
-      this.#handlerFailed(failure);
-    }
-    const heard = this.emit('error', error);
+    this.#guard(() => handler.error?.(this, error));
+    let heard = false;
+    this.#guard(() => {
+      heard = this.listenerCount('error') > 0;
+      if (heard) this.emit('error', error);
+    });
     if (!heard && handler.error === undefined) host.metrics.unheardErrors += 1;
   }
 }

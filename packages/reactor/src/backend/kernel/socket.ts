@@ -136,7 +136,8 @@ export class KernelSocket implements BackendSocket {
 
   finishConnect(): boolean {
     const result = this.#kind.context.core.finishConnect(this.#fd);
-    if (result === -EINPROGRESS) return false;
+    if (result === -EINPROGRESS && this.#peer !== null) return false;
+    if (result === -EINPROGRESS) throw socketError('ENOTCONN', 'connect');
     const attempted = typeof this.#peer === 'number' ? null : this.#peer;
     // From here on getpeername tells the peer.
     this.#peer = null;
