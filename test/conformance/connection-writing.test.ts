@@ -56,6 +56,25 @@ describeBackends('connection writing', (stage) => {
     });
   });
 
+  it('writes with awaits between them leave in one send too', async () => {
+    const reactor = stage.reactor();
+    const { peer } = await connectedToPython(reactor, {
+      async data(connection) {
+        await null;
+        connection.write('one ');
+        await null;
+        connection.write('and ');
+        for (let i = 0; i < 10; i += 1) await null;
+        connection.write('one');
+      },
+    });
+    for (let i = 1; i <= 3; i += 1) {
+      await peer.send('go');
+      expect(await peer.exactly(11)).toBe('one and one');
+      expect(await peer.segments()).toBe(i);
+    }
+  });
+
   it('what is written after an await has left before the loop goes round, in under 1 ms', async () => {
     const reactor = stage.reactor();
     const stretches = new Log<number>();
@@ -328,6 +347,25 @@ describeBackends('connection writing', (stage) => {
     expect(told.calls.entries).toHaveLength(3);
     expect(told.calls.entries[1]).toMatch(/^error (ECONNRESET|EPIPE)$/);
     expect(told.calls.entries[2]).toBe('close error');
+  });
+
+  it('a send that fails does not destroy what the peer had sent before: it is read first', async () => {
+    const reactor = stage.reactor();
+    const told = recorder();
+    const { connection, peer } = await connectedToPython(reactor, told.handler);
+    connection.pause();
+    await peer.send('the tail');
+    await peer.do('reset');
+    await delay(20);
+    connection.resume();
+    connection.write('into the void');
+    connection.flush();
+    await closing(connection);
+    const calls = told.calls.entries.filter((call) => call !== 'hangup');
+    expect(calls).toHaveLength(4);
+    expect(calls[1]).toBe('data the tail');
+    expect(calls[2]).toMatch(/^error (ECONNRESET|EPIPE)$/);
+    expect(calls[3]).toBe('close error');
   });
 
   it('a borrowed chunk that is written back arrives unchanged, also where it cannot leave at once', async () => {

@@ -213,6 +213,19 @@ describeBackends('registration', (stage) => {
     socket.detach();
   });
 
+  stage.needs('rawDescriptors')('a register that the system refuses leaves the socket unregistered (10)', async () => {
+    const reactor = stage.reactor();
+    const [socket] = await pair(reactor);
+    closeSync(socket.fileno());
+    expect(thrown(() => reactor.register(socket, READABLE, nothing))).toMatchObject({
+      code: 'EBADF',
+      syscall: 'epoll_ctl',
+    });
+    expect(reactor.registrationOf(socket)).toBeUndefined();
+    expect(reactor.metrics.registrations).toBe(0);
+    socket.detach();
+  });
+
   it('close of the reactor ends all registrations, leaves the sockets open, and is idempotent (11)', async () => {
     const reactor = stage.reactor();
     const [socket, other] = await pair(reactor);

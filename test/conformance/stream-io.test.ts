@@ -66,11 +66,21 @@ describeBackends('stream i/o', (stage) => {
 
   it('send copies: the bytes may change as soon as it has returned', async () => {
     const reactor = stage.reactor();
-    const { socket, peer } = await withPeer(reactor);
-    const buffer = Buffer.from('before');
-    expect(socket.send(buffer)).toBe(6);
-    buffer.write('after!');
-    expect((await peer.receives(6)).toString()).toBe('before');
+    const { listener, address } = await listening(reactor);
+    const peer = await NetPeer.connect(address, { paused: true });
+    const socket = await accepted(reactor, listener);
+    const buffer = Buffer.alloc(50_000);
+    const taken: Buffer[] = [];
+    for (let i = 1; ; i += 1) {
+      buffer.fill(i & 127);
+      const count = socket.send(buffer);
+      if (count === WOULD_BLOCK) break;
+      taken.push(Buffer.alloc(count, i & 127));
+      buffer.fill(255);
+    }
+    peer.read();
+    const all = Buffer.concat(taken);
+    expect(digest(await peer.receives(all.length))).toBe(digest(all));
   });
 
   it('sends, gathered sends and partial ranges arrive in the order of the calls (67)', async () => {
@@ -90,6 +100,37 @@ describeBackends('stream i/o', (stage) => {
     expect(socket.sendv(chunks)).toBe(1024);
     expect(socket.sendv(chunks.slice(1024))).toBe(476);
     expect((await peer.receives(1500)).toString()).toBe(Buffer.concat(chunks).toString());
+  });
+
+  it('a gathered send that is cut within a chunk goes on exactly there (67)', async () => {
+    const reactor = stage.reactor();
+    const { listener, address } = await listening(reactor);
+    const peer = await NetPeer.connect(address, { paused: true });
+    const socket = await accepted(reactor, listener);
+    const data = pattern(8 * MIB);
+    const gather = (from: number) => {
+      const chunks: Buffer[] = [];
+      for (let at = from; at < data.length && chunks.length < 300; at += 7001)
+        chunks.push(data.subarray(at, at + 7001));
+      return chunks;
+    };
+    let offset = 0;
+    let cut = false;
+    let reading = false;
+    while (offset < data.length) {
+      const chunks = gather(offset);
+      const count = socket.sendv(chunks);
+      if (count === WOULD_BLOCK) {
+        if (!reading) peer.read();
+        reading = true;
+        await reactor.select([], [socket], []);
+        continue;
+      }
+      if (count % 7001 !== 0 && offset + count < data.length) cut = true;
+      offset += count;
+    }
+    expect(cut).toBe(true);
+    expect(digest(await peer.receives(data.length))).toBe(digest(data));
   });
 
   it('an empty send sends nothing and is no end of the stream; an empty recv is refused (68)', async () => {

@@ -1,0 +1,219 @@
+/** Budgets: nobody starves, whatever the others do (item 42 and the figures of the foundation). */
+import { READABLE, type Socket, WRITABLE } from '@fdset/reactor';
+import { expect, it } from 'vitest';
+import { describeBackends } from '../support/backends.js';
+import { serving } from '../support/connections.js';
+import { NetPeer } from '../support/net-peer.js';
+import { pairs, withPeer } from '../support/sockets.js';
+import { Log, rounds } from '../support/waiting.js';
+
+/** Keeps the thread busy. */
+function work(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+describeBackends('fairness', (stage) => {
+  it('500 sockets that are always ready, under a budget of 256 events a turn, are all served equally (42)', async () => {
+    const reactor = stage.reactor({ eventBudget: 256, turnBudgetMs: 1000 });
+    const sockets = (await pairs(reactor, 500)).map(([client]) => client);
+    const served = new Map<Socket, number>(sockets.map((socket) => [socket, 0]));
+    const total = new Log<number>();
+    const perTurn = new Map<number, number>();
+    for (const socket of sockets)
+      reactor.register(socket, WRITABLE, (ready) => {
+        served.set(ready, (served.get(ready) as number) + 1);
+        const { turns } = reactor.metrics;
+        perTurn.set(turns, (perTurn.get(turns) ?? 0) + 1);
+        total.add(1);
+        if (total.entries.length === 500 * 20) for (const each of sockets) each.close();
+      });
+    await total.reaches(500 * 20);
+    const counts = [...served.values()];
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+    expect(Math.max(...perTurn.values())).toBeLessThanOrEqual(256);
+    expect(reactor.metrics.budgetHits).toBeGreaterThan(30);
+  });
+
+  it('a quiet socket beside always ready ones is served after one round of them (42)', async () => {
+    const reactor = stage.reactor({ eventBudget: 8 });
+    const { socket: quiet, peer } = await withPeer(reactor);
+    const busy = (await pairs(reactor, 40)).map(([client]) => client);
+    let turnOfWrite = 0;
+    const delays = new Log<number>();
+    for (const socket of busy) reactor.register(socket, WRITABLE, () => {});
+    reactor.register(quiet, READABLE, (ready) => {
+      ready.recv(Buffer.alloc(8));
+      delays.add(reactor.metrics.turns - turnOfWrite);
+    });
+    for (let i = 1; i <= 10; i += 1) {
+      turnOfWrite = reactor.metrics.turns;
+      peer.write('x');
+      await delays.reaches(i);
+    }
+    // 40 busy ones, 8 a turn: 5 turns for a round; and some for the byte to come through.
+    expect(Math.min(...delays.entries)).toBeLessThanOrEqual(10);
+    for (const socket of busy) socket.close();
+  });
+
+  it('the event budget holds for each turn, and what is left over is not lost', async () => {
+    const reactor = stage.reactor({ eventBudget: 3 });
+    const sockets = (await pairs(reactor, 10)).map(([client]) => client);
+    const turns = new Log<number>();
+    for (const socket of sockets)
+      reactor.register(socket, WRITABLE, (_ready, _readiness, registration) => {
+        registration.unregister();
+        turns.add(reactor.metrics.turns);
+      });
+    await turns.reaches(10);
+    const counts = new Map<number, number>();
+    for (const turn of turns.entries) counts.set(turn, (counts.get(turn) ?? 0) + 1);
+    expect([...counts.values()]).toEqual([3, 3, 3, 1]);
+  });
+
+  it('slow handlers: the turn ends at turnBudgetMs, Node’s own callbacks run, and each socket is served once', async () => {
+    const reactor = stage.reactor({ turnBudgetMs: 5 });
+    const sockets = (await pairs(reactor, 20)).map(([client]) => client);
+    const served = new Log<number>();
+    let immediates = 0;
+    const tick = () => {
+      immediates += 1;
+      if (served.entries.length < 20) setImmediate(tick);
+    };
+    for (const socket of sockets)
+      reactor.register(socket, WRITABLE, (_ready, _readiness, registration) => {
+        registration.unregister();
+        work(2);
+        served.add(reactor.metrics.turns);
+      });
+    setImmediate(tick);
+    await served.reaches(20);
+    const turns = new Set(served.entries).size;
+    expect(turns).toBeGreaterThanOrEqual(5);
+    // A round of the loop may hold two turns: one for what is ready, one for what was left over.
+    expect(immediates).toBeGreaterThanOrEqual(Math.floor(turns / 2) - 1);
+    expect(reactor.metrics.budgetHits).toBeGreaterThanOrEqual(4);
+  });
+
+  it('slow handlers of sockets that are always ready are all called equally often', async () => {
+    const reactor = stage.reactor({ turnBudgetMs: 3 });
+    const sockets = (await pairs(reactor, 20)).map(([client]) => client);
+    const served = new Map<Socket, number>(sockets.map((socket) => [socket, 0]));
+    const total = new Log<number>();
+    for (const socket of sockets)
+      reactor.register(socket, WRITABLE, (ready) => {
+        served.set(ready, (served.get(ready) as number) + 1);
+        work(0.7);
+        total.add(1);
+        if (total.entries.length === 200) for (const each of sockets) each.close();
+      });
+    await total.reaches(200);
+    const counts = [...served.values()];
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+    expect(reactor.metrics.budgetHits).toBeGreaterThan(10);
+  });
+
+  it('what a budget left over is dropped where it was closed meanwhile', async () => {
+    const reactor = stage.reactor({ turnBudgetMs: 1 });
+    const sockets = (await pairs(reactor, 6)).map(([client]) => client);
+    const served = new Log<Socket>();
+    const closed = new Log<Socket>();
+    for (const socket of sockets)
+      reactor.register(socket, WRITABLE, (ready, _readiness, registration) => {
+        registration.unregister();
+        served.add(ready);
+        work(3);
+        if (served.entries.length === 1)
+          setImmediate(() => {
+            for (const other of sockets)
+              if (!served.entries.includes(other)) {
+                other.close();
+                closed.add(other);
+              }
+          });
+      });
+    await served.reaches(1);
+    await rounds(10);
+    expect(closed.entries.length).toBeGreaterThan(0);
+    expect(served.entries.filter((socket) => closed.entries.includes(socket))).toEqual([]);
+    expect(served.entries.length + closed.entries.length).toBe(6);
+  });
+
+  it('flooding connections do not keep a quiet one waiting: the byte budget ends the turn (42)', async () => {
+    const reactor = stage.reactor({ byteBudget: 65536 });
+    let bytes = 0;
+    const answered = new Log<number>();
+    const { address, next } = await serving(reactor, {
+      data(connection, chunk) {
+        if (chunk.length === 1) connection.write(chunk);
+        else bytes += chunk.length;
+      },
+    });
+    const floods = await Promise.all(Array.from({ length: 4 }, () => NetPeer.connect(address)));
+    let flooding = true;
+    const block = Buffer.alloc(1 << 20);
+    for (const { socket } of floods) {
+      const pump = () => {
+        while (flooding && socket.write(block));
+      };
+      socket.on('drain', pump);
+      pump();
+    }
+    const quiet = await NetPeer.connect(address);
+    for (let i = 0; i < 5; i += 1) await next();
+    for (let i = 1; i <= 5; i += 1) {
+      const before = bytes;
+      quiet.write('q');
+      await quiet.receives(i);
+      answered.add(bytes - before);
+    }
+    flooding = false;
+    expect(bytes).toBeGreaterThan(0);
+    expect(reactor.metrics.budgetHits).toBeGreaterThan(0);
+    for (const { socket } of floods) socket.destroy();
+  });
+
+  it('one connection that floods leaves ten others their echo (42)', async () => {
+    const reactor = stage.reactor();
+    const { address } = await serving(reactor, {
+      data(connection, chunk) {
+        if (chunk.length < 64) connection.write(chunk);
+      },
+    });
+    const flood = await NetPeer.connect(address);
+    let flooding = true;
+    const block = Buffer.alloc(1 << 20);
+    const pump = () => {
+      while (flooding && flood.socket.write(block));
+    };
+    flood.socket.on('drain', pump);
+    pump();
+    const quiet = await Promise.all(Array.from({ length: 10 }, () => NetPeer.connect(address)));
+    for (let round = 1; round <= 5; round += 1) {
+      for (const peer of quiet) peer.write('ping');
+      await Promise.all(quiet.map((peer) => peer.receives(4 * round)));
+    }
+    flooding = false;
+    flood.socket.destroy();
+  });
+
+  it('the counters of metrics are what has happened (101)', async () => {
+    const reactor = stage.reactor();
+    const [[socket]] = (await pairs(reactor, 1)) as [[Socket, Socket]];
+    await rounds(10);
+    const before = reactor.metrics;
+    const called = new Log<number>();
+    reactor.register(socket, WRITABLE, (_ready, _readiness, registration) => {
+      called.add(reactor.metrics.turns);
+      if (called.entries.length === 7) registration.unregister();
+    });
+    expect(reactor.metrics.registrations).toBe(1);
+    await called.reaches(7);
+    await rounds(5);
+    const after = reactor.metrics;
+    expect(after.events - before.events).toBe(7);
+    expect(after.turns - before.turns).toBeGreaterThanOrEqual(7);
+    expect(after.registrations).toBe(0);
+    expect(after.unheardErrors).toBe(0);
+  });
+});
