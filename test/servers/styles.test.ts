@@ -84,11 +84,14 @@ describe.each(FORMS)('$name', (form) => {
     expect(await client.closed).toBe('reading\nread 6\nfinished\n');
   });
 
-  it('what the client sends behind the last request does not destroy the last answer', async () => {
+  it('a client that still sends after the last answer is not reset, but read until it ends', async () => {
     const { port } = await start(form, Conduct);
     const client = await Client.connect(port, { allowHalfOpen: true } as object);
     client.send(`bye\n${'x'.repeat(500_000)}`);
-    client.socket.once('end', () => client.socket.end());
+    client.socket.once('end', () => {
+      client.send('more');
+      setTimeout(() => client.send('and more').end(), 50);
+    });
     expect(await client.closed).toBe('finished\n');
     expect(client.reset).toBe(false);
   });

@@ -273,7 +273,9 @@ it.runIf(kernel)(
     await eventually(() => expect(lines).toHaveLength(1));
     const clients = await Promise.all(Array.from({ length: 60 }, () => Client.connect(Number(lines[0]))));
     await eventually(() => expect(lines).toContain('EMFILE'));
+    const before = cpuMs(server.pid as number);
     await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(cpuMs(server.pid as number) - before).toBeLessThan(150);
     expect(lines.slice(1)).toEqual(['EMFILE']);
     const last = clients.pop() as Client;
     last.send('view\n');

@@ -74,13 +74,19 @@ function load(): Core | string {
   if (process.platform !== 'linux') return `there is no native core for ${process.platform} yet`;
   const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../native');
   const require = createRequire(import.meta.url);
-  let core: Core;
   try {
-    core = (require('node-gyp-build') as (folder: string) => Core)(folder);
+    return (require('node-gyp-build') as (folder: string) => Core)(folder);
   } catch (error) {
     return `the native core is not built (${(error as Error).message.split('\n')[0]})`;
   }
-  // process.exit() joins the worker threads: one that waits in a blocking verb must be woken before.
-  if (isMainThread) process.on('exit', () => core.wakeForExit());
-  return core;
 }
+
+/**
+ * process.exit() joins the worker threads: one that waits in a blocking verb must be woken before. It may be the only
+ * one that has loaded the core; opened here once more, it is the same library with the same table of wakers.
+ */
+if (isMainThread)
+  process.on('exit', () => {
+    const core = loadCore();
+    if (typeof core !== 'string') core.wakeForExit();
+  });
