@@ -31,6 +31,15 @@ enum { FDS_SMALL_BYTES = 4096 };
 struct pollfd;
 struct fds_demultiplexer;
 
+enum { FDS_REGISTER_FD, FDS_REGISTER_OFFSET, FDS_REGISTER_LENGTH, FDS_REGISTER_RESULT, FDS_REGISTERS };
+enum { FDS_PINNED_RECV, FDS_PINNED_SEND };
+
+typedef struct fds_pinned {
+  uint8_t *data;
+  size_t length;
+  napi_ref reference;
+} fds_pinned;
+
 /* What one environment (one thread that runs JavaScript) has. */
 typedef struct fds_state {
   napi_env env;
@@ -55,6 +64,15 @@ typedef struct fds_state {
   socklen_t peer_length;
   double *packed_peer;
   napi_ref packed_peer_ref;
+
+  /*
+   * The registers of the hot verbs, an Int32Array of JavaScript's: the descriptor, offset and length go in, the count or
+   * negative errno comes out. A call without arguments or result is half as long as one with them.
+   */
+  int32_t *registers;
+  napi_ref registers_ref;
+  /* The buffers that are received into and sent from again and again; JavaScript checks that they are still whole. */
+  fds_pinned pinned[2];
 
   struct pollfd *polls;
   size_t poll_capacity;

@@ -118,25 +118,57 @@ static napi_value transmit_gathered(napi_env env, napi_callback_info info) {
   return count < 0 ? fds_errno(env) : fds_number(env, count);
 }
 
+/* The state of a function that is called without arguments. */
+static fds_state *state_of(napi_env env, napi_callback_info info) {
+  void *data = NULL;
+  return napi_get_cb_info(env, info, NULL, NULL, NULL, &data) == napi_ok ? data : NULL;
+}
+
+/* The range of a pinned buffer that the registers name, NULL if it does not lie within it. */
+static uint8_t *pinned_range(const fds_state *state, const fds_pinned *pinned, size_t *length) {
+  if (state->registers == NULL || pinned->data == NULL) return NULL;
+  size_t offset = (size_t)(uint32_t)state->registers[FDS_REGISTER_OFFSET];
+  *length = (size_t)(uint32_t)state->registers[FDS_REGISTER_LENGTH];
+  return offset <= pinned->length && *length <= pinned->length - offset ? pinned->data + offset : NULL;
+}
+
+/* recvPinned(): as recv, of the registers' descriptor into the registers' range of the pinned buffer. */
+static napi_value receive_pinned(napi_env env, napi_callback_info info) {
+  size_t length;
+  fds_state *state = state_of(env, info);
+  uint8_t *data = state == NULL ? NULL : pinned_range(state, &state->pinned[FDS_PINNED_RECV], &length);
+  if (data == NULL) return fds_bad_argument(env);
+  ssize_t count = receive_bytes(state->registers[FDS_REGISTER_FD], data, length, 0);
+  state->registers[FDS_REGISTER_RESULT] = count < 0 ? -errno : (int32_t)count;
+  return NULL;
+}
+
+/* sendPinned(): as send. */
+static napi_value transmit_pinned(napi_env env, napi_callback_info info) {
+  size_t length;
+  fds_state *state = state_of(env, info);
+  uint8_t *data = state == NULL ? NULL : pinned_range(state, &state->pinned[FDS_PINNED_SEND], &length);
+  if (data == NULL) return fds_bad_argument(env);
+  ssize_t count = send_bytes(state->registers[FDS_REGISTER_FD], data, length, 0);
+  state->registers[FDS_REGISTER_RESULT] = count < 0 ? -errno : (int32_t)count;
+  return NULL;
+}
+
 /*
- * receive(fd): reads into the thread's block. Fewer than FDS_SMALL_BYTES are copied to the pool in the same crossing,
- * and the pool's offset advances past them, to the next multiple of 8; JavaScript counts along, so it knows where they
- * are, and sees when they did not fit: then they stand at the beginning of the block.
+ * receive(): reads from the registers' descriptor into the thread's block. Fewer than FDS_SMALL_BYTES are copied to the
+ * pool in the same crossing, and the pool's offset advances past them, to the next multiple of 8; JavaScript counts
+ * along, so it knows where they are, and sees when they did not fit: then they stand at the beginning of the block.
  */
 static napi_value receive_chunk(napi_env env, napi_callback_info info) {
-  fds_call call;
-  int fd;
-  if (!fds_begin(env, info, 1, &call) || !fds_int(&call, 0, &fd) || call.state->block == NULL)
-    return fds_bad_argument(env);
-  fds_state *state = call.state;
-  ssize_t count = receive_bytes(fd, state->block, FDS_BLOCK_BYTES, 0);
-  if (count < 0) return fds_errno(env);
-  size_t taken = (size_t)count;
-  if (taken < FDS_SMALL_BYTES && state->pool_offset + taken <= state->pool_bytes) {
-    memcpy(state->pool + state->pool_offset, state->block, taken);
-    state->pool_offset = (state->pool_offset + taken + 7) & ~(size_t)7;
+  fds_state *state = state_of(env, info);
+  if (state == NULL || state->registers == NULL || state->block == NULL) return fds_bad_argument(env);
+  ssize_t count = receive_bytes(state->registers[FDS_REGISTER_FD], state->block, FDS_BLOCK_BYTES, 0);
+  state->registers[FDS_REGISTER_RESULT] = count < 0 ? -errno : (int32_t)count;
+  if (count > 0 && count < FDS_SMALL_BYTES && state->pool_offset + (size_t)count <= state->pool_bytes) {
+    memcpy(state->pool + state->pool_offset, state->block, (size_t)count);
+    state->pool_offset = (state->pool_offset + (size_t)count + 7) & ~(size_t)7;
   }
-  return fds_number(env, count);
+  return NULL;
 }
 
 /* borrow(fd): reads into the thread's block, and copies nothing. */
@@ -156,6 +188,33 @@ static bool keep(const fds_call *call, uint8_t **data, size_t *length, napi_ref 
   if (*reference != NULL) napi_delete_reference(call->env, *reference);
   *reference = fresh;
   return true;
+}
+
+/* setRegisters(Int32Array): see FDS_REGISTERS. */
+static napi_value set_registers(napi_env env, napi_callback_info info) {
+  fds_call call;
+  int32_t *registers;
+  size_t length;
+  if (!fds_begin(env, info, 1, &call) || call.state->registers != NULL ||
+      !fds_int32s(&call, 0, &registers, &length) || length < FDS_REGISTERS ||
+      napi_create_reference(env, call.values[0], 1, &call.state->registers_ref) != napi_ok)
+    return fds_bad_argument(env);
+  call.state->registers = registers;
+  return fds_number(env, 0);
+}
+
+/* pin(bytes, 0 = for recv | 1 = for send): replaces the buffer that was pinned before. */
+static napi_value pin(napi_env env, napi_callback_info info) {
+  fds_call call;
+  uint8_t *data;
+  size_t length;
+  int which;
+  if (!fds_begin(env, info, 2, &call) || !fds_int(&call, 1, &which) || which < 0 || which > 1 ||
+      !keep(&call, &data, &length, &call.state->pinned[which].reference))
+    return fds_bad_argument(env);
+  call.state->pinned[which].data = data;
+  call.state->pinned[which].length = length;
+  return fds_number(env, 0);
 }
 
 /* setBlock(bytes): the block that receive reads into, of FDS_BLOCK_BYTES. */
@@ -188,6 +247,10 @@ static napi_value set_pool(napi_env env, napi_callback_info info) {
 bool fds_define_transfer(napi_env env, napi_value exports, fds_state *state) {
   return fds_define(env, exports, state, "recv", receive) && fds_define(env, exports, state, "send", transmit) &&
          fds_define(env, exports, state, "sendv", transmit_gathered) &&
+         fds_define(env, exports, state, "setRegisters", set_registers) &&
+         fds_define(env, exports, state, "pin", pin) &&
+         fds_define(env, exports, state, "recvPinned", receive_pinned) &&
+         fds_define(env, exports, state, "sendPinned", transmit_pinned) &&
          fds_define(env, exports, state, "receive", receive_chunk) &&
          fds_define(env, exports, state, "borrow", borrow_chunk) &&
          fds_define(env, exports, state, "setBlock", set_block) &&

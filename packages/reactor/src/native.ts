@@ -35,7 +35,12 @@ export interface Core {
   recv(fd: number, into: Uint8Array, offset?: number, length?: number, flags?: number): number;
   send(fd: number, from: Uint8Array, offset?: number, length?: number, flags?: number): number;
   sendv(fd: number, chunks: readonly Uint8Array[], offset: number): number;
-  receive(fd: number): number;
+  /** The registers of the verbs without arguments: {@link REGISTER}. */
+  setRegisters(registers: Int32Array): number;
+  pin(buffer: Uint8Array, which: number): number;
+  recvPinned(): void;
+  sendPinned(): void;
+  receive(): void;
   borrow(fd: number): number;
   setBlock(block: Uint8Array): number;
   setPool(pool: Uint8Array, offset: number): number;
@@ -57,6 +62,13 @@ export interface Core {
 
 /** What the core returns for an argument that JavaScript should have checked. */
 export const BAD_ARGUMENT = -100000;
+
+/** The registers of `recvPinned`, `sendPinned` and `receive`: three go in, the result comes out. */
+export const REGISTER_FD = 0;
+export const REGISTER_OFFSET = 1;
+export const REGISTER_LENGTH = 2;
+export const REGISTER_RESULT = 3;
+export const REGISTERS = 4;
 
 let loaded: Core | string | undefined;
 

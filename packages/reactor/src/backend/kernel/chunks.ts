@@ -3,7 +3,7 @@
  * native core in the same crossing; a larger one takes the block along, and a new one is made. So a chunk belongs to
  * its receiver, a kept chunk retains at most 8 KiB (64 KiB for a large read), and an idle connection holds no memory.
  */
-import type { Core } from '../../native.js';
+import { type Core, REGISTER_FD, REGISTER_RESULT } from '../../native.js';
 
 const BLOCK_BYTES = 64 * 1024;
 const POOL_BYTES = 8 * 1024;
@@ -21,19 +21,24 @@ function allocate(bytes: number): ArrayBuffer {
 
 export class ChunkReader {
   readonly #core: Core;
+  readonly #registers: Int32Array;
   #block = allocate(BLOCK_BYTES);
   #pool = allocate(POOL_BYTES);
   #offset = 0;
 
-  constructor(core: Core) {
+  constructor(core: Core, registers: Int32Array) {
     this.#core = core;
+    this.#registers = registers;
     core.setBlock(new Uint8Array(this.#block));
     core.setPool(new Uint8Array(this.#pool), 0);
   }
 
   /** Reads from `fd`: the count, or a negative errno. {@link take} gives the bytes, and must follow at once. */
   read(fd: number, borrow: boolean): number {
-    return borrow ? this.#core.borrow(fd) : this.#core.receive(fd);
+    if (borrow) return this.#core.borrow(fd);
+    this.#registers[REGISTER_FD] = fd;
+    this.#core.receive();
+    return this.#registers[REGISTER_RESULT] as number;
   }
 
   /** The `count` bytes of the latest {@link read}. */

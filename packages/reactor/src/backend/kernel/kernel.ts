@@ -2,7 +2,7 @@
 import { constants as os } from 'node:os';
 import type { Family } from '../../address.js';
 import { misuse, SocketError, socketError } from '../../errors.js';
-import { BAD_ARGUMENT, type Core } from '../../native.js';
+import { BAD_ARGUMENT, type Core, REGISTERS } from '../../native.js';
 import type { SocketType } from '../../socket.js';
 import type {
   Backend,
@@ -14,6 +14,7 @@ import type {
   SocketSpec,
 } from '../backend.js';
 import { ChunkReader } from './chunks.js';
+import { PINNED_RECV, PINNED_SEND, PinnedBuffer } from './pinned.js';
 import { FAMILY_CODE, type KernelContext, KernelSocket, TYPE_CODE } from './socket.js';
 
 /** Triples taken from the kernel in one wait, at most. */
@@ -45,13 +46,22 @@ const CAPABILITIES: Capabilities = {
 interface ThreadState {
   readonly chunks: ChunkReader;
   readonly packedPeer: Float64Array;
+  readonly recvBuffer: PinnedBuffer;
+  readonly sendBuffer: PinnedBuffer;
 }
 
 let thread: ThreadState | undefined;
 
 function threadState(core: Core): ThreadState {
   if (thread === undefined) {
-    thread = { chunks: new ChunkReader(core), packedPeer: new Float64Array(1) };
+    const registers = new Int32Array(REGISTERS);
+    core.setRegisters(registers);
+    thread = {
+      chunks: new ChunkReader(core, registers),
+      packedPeer: new Float64Array(1),
+      recvBuffer: new PinnedBuffer(core, registers, PINNED_RECV),
+      sendBuffer: new PinnedBuffer(core, registers, PINNED_SEND),
+    };
     core.setPackedPeer(thread.packedPeer);
   }
   return thread;

@@ -9,6 +9,7 @@ import type { Socket, SocketOptions, SocketType } from '../../socket.js';
 import type { BackendHost, BackendSocket } from '../backend.js';
 import type { ChunkReader } from './chunks.js';
 import { getNamedOption, setNamedOption } from './options.js';
+import type { PinnedBuffer } from './pinned.js';
 
 const { EAGAIN, EINPROGRESS, EINTR, ENOBUFS } = os.errno;
 
@@ -27,6 +28,8 @@ export interface KernelContext {
   readonly core: Core;
   readonly chunks: ChunkReader;
   readonly host: BackendHost;
+  readonly recvBuffer: PinnedBuffer;
+  readonly sendBuffer: PinnedBuffer;
   /** Where `accept` leaves an IPv4 peer, packed; below 0 for other families. */
   readonly packedPeer: Float64Array;
 }
@@ -147,10 +150,12 @@ export class KernelSocket implements BackendSocket {
   }
 
   recv(into: Uint8Array, offset?: number, length?: number, flags?: number): number {
+    const { core, recvBuffer } = this.#kind.context;
+    const from = offset ?? 0;
+    const size = length ?? rest(into, from);
     const count =
-      offset === undefined && length === undefined && flags === undefined
-        ? this.#kind.context.core.recv(this.#fd, into)
-        : this.#kind.context.core.recv(this.#fd, into, offset ?? 0, length ?? rest(into, offset), flags ?? 0);
+      (flags === undefined ? recvBuffer.transfer(this.#fd, into, from, size) : undefined) ??
+      core.recv(this.#fd, into, from, size, flags ?? 0);
     if (count > 0) return count;
     if (count === -EAGAIN) return WOULD_BLOCK;
     if (count === 0) return this.#endOfStream();
@@ -167,10 +172,15 @@ export class KernelSocket implements BackendSocket {
   }
 
   send(from: Uint8Array, offset?: number, length?: number, flags?: number): number {
-    const count =
-      offset === undefined && length === undefined && flags === undefined
-        ? this.#kind.context.core.send(this.#fd, from)
-        : this.#kind.context.core.send(this.#fd, from, offset ?? 0, length ?? rest(from, offset), flags ?? 0);
+    const { core, sendBuffer } = this.#kind.context;
+    let count: number | undefined;
+    if (offset === undefined && length === undefined && flags === undefined) count = core.send(this.#fd, from);
+    else {
+      const at = offset ?? 0;
+      const size = length ?? rest(from, at);
+      if (flags === undefined) count = sendBuffer.transfer(this.#fd, from, at, size);
+      count ??= core.send(this.#fd, from, at, size, flags ?? 0);
+    }
     return count >= 0 ? count : this.#sendFailed(count, from, offset, length, flags);
   }
 
