@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadCore } from '../../native.js';
-import { WOULD_BLOCK } from '../../readiness.js';
 import { Reactor } from '../../reactor.js';
+import { WOULD_BLOCK } from '../../readiness.js';
 import type { Socket } from '../../socket.js';
 
 /** The verbs over a buffer that is used again and again take a shorter way: it must not be told from the long one. */
