@@ -200,8 +200,11 @@ static napi_value close_demultiplexer(napi_env env, napi_callback_info info) {
   return fds_number(env, 0);
 }
 
-/* watch(id, fd, slot, generation, interest): interest 0 removes the descriptor, any other replaces what was. */
-static napi_value watch(napi_env env, napi_callback_info info) {
+/*
+ * (id, fd, slot, generation, interest): `first` is tried, and where the kernel's table says otherwise, `second`. (The
+ * table is by file and number, and a number may have got another file by dup2 meanwhile.)
+ */
+static napi_value control(napi_env env, napi_callback_info info, int first, int second) {
   fds_call call;
   int fd, slot, generation, interest;
   if (!fds_begin(env, info, 5, &call) || !fds_int(&call, 1, &fd) || !fds_int(&call, 2, &slot) ||
@@ -216,29 +219,19 @@ static napi_value watch(napi_env env, napi_callback_info info) {
     /* The descriptor is gone already, and its entry with it. */
     return fds_number(env, errno == ENOENT || errno == EBADF ? 0 : -errno);
   }
-  /* A descriptor that was not watched is added; the table below is the kernel's, so it decides. */
-  if (epoll_ctl(demultiplexer->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0) return fds_number(env, 0);
-  if (errno != ENOENT) return fds_errno(env);
-  if (epoll_ctl(demultiplexer->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) return fds_number(env, 0);
-  return fds_errno(env);
+  if (epoll_ctl(demultiplexer->epoll_fd, first, fd, &event) == 0) return fds_number(env, 0);
+  if (errno != (first == EPOLL_CTL_ADD ? EEXIST : ENOENT)) return fds_errno(env);
+  return epoll_ctl(demultiplexer->epoll_fd, second, fd, &event) == 0 ? fds_number(env, 0) : fds_errno(env);
 }
 
-/* add(id, fd, slot, generation, interest): as watch, for a descriptor that is not watched yet. */
+/* add(id, fd, slot, generation, interest): for a descriptor that is not watched yet. */
 static napi_value add(napi_env env, napi_callback_info info) {
-  fds_call call;
-  int fd, slot, generation, interest;
-  if (!fds_begin(env, info, 5, &call) || !fds_int(&call, 1, &fd) || !fds_int(&call, 2, &slot) ||
-      !fds_int(&call, 3, &generation) || !fds_int(&call, 4, &interest))
-    return fds_bad_argument(env);
-  fds_demultiplexer *demultiplexer = find(&call, 0);
-  if (demultiplexer == NULL) return fds_number(env, -EBADF);
-  struct epoll_event event = {.events = fds_poll_events(interest),
-                              .data.u64 = (uint64_t)(uint32_t)generation << 32 | (uint32_t)slot};
-  if (epoll_ctl(demultiplexer->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) return fds_number(env, 0);
-  /* Another file was put under the number by dup2 while it was watched. */
-  if (errno == EEXIST && epoll_ctl(demultiplexer->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)
-    return fds_number(env, 0);
-  return fds_errno(env);
+  return control(env, info, EPOLL_CTL_ADD, EPOLL_CTL_MOD);
+}
+
+/* watch(id, fd, slot, generation, interest): for one that is; interest 0 removes it, any other replaces what was. */
+static napi_value watch(napi_env env, napi_callback_info info) {
+  return control(env, info, EPOLL_CTL_MOD, EPOLL_CTL_ADD);
 }
 
 /* wait(id, capacity): writes the triples that are ready, without waiting, and returns their count. */

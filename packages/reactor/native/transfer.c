@@ -49,38 +49,35 @@ static ssize_t send_bytes(int fd, const uint8_t *data, size_t length, int flags)
   return count;
 }
 
-/* recv(fd, bytes) or recv(fd, bytes, offset, length, flags) */
-static napi_value receive(napi_env env, napi_callback_info info) {
-  fds_call call;
-  int fd, bits, flags = 0;
+typedef struct transfer {
+  int fd;
   uint8_t *data;
   size_t length;
-  if (!fds_begin(env, info, 2, &call) || !fds_int(&call, 0, &fd)) return fds_bad_argument(env);
-  if (call.count == 2) {
-    if (!fds_bytes(&call, 1, &data, &length)) return fds_bad_argument(env);
-  } else if (call.count < 5 || !fds_range(&call, 1, &data, &length) || !fds_int(&call, 4, &bits) ||
-             !message_flags(bits, FDS_MSG_PEEK | FDS_MSG_OOB, &flags)) {
-    return fds_bad_argument(env);
-  }
-  if (length == 0) return fds_bad_argument(env);
-  ssize_t count = receive_bytes(fd, data, length, flags);
+  int flags;
+} transfer;
+
+/* (fd, bytes) or (fd, bytes, offset, length, flags); `allowed` are fdset's bits that the verb takes. */
+static bool read_transfer(napi_env env, napi_callback_info info, int allowed, transfer *into) {
+  fds_call call;
+  int bits;
+  if (!fds_begin(env, info, 2, &call) || !fds_int(&call, 0, &into->fd)) return false;
+  into->flags = 0;
+  if (call.count == 2) return fds_bytes(&call, 1, &into->data, &into->length);
+  return call.count >= 5 && fds_range(&call, 1, &into->data, &into->length) && fds_int(&call, 4, &bits) &&
+         message_flags(bits, allowed, &into->flags);
+}
+
+static napi_value receive(napi_env env, napi_callback_info info) {
+  transfer t;
+  if (!read_transfer(env, info, FDS_MSG_PEEK | FDS_MSG_OOB, &t) || t.length == 0) return fds_bad_argument(env);
+  ssize_t count = receive_bytes(t.fd, t.data, t.length, t.flags);
   return count < 0 ? fds_errno(env) : fds_number(env, count);
 }
 
-/* send(fd, bytes) or send(fd, bytes, offset, length, flags) */
 static napi_value transmit(napi_env env, napi_callback_info info) {
-  fds_call call;
-  int fd, bits, flags = 0;
-  uint8_t *data;
-  size_t length;
-  if (!fds_begin(env, info, 2, &call) || !fds_int(&call, 0, &fd)) return fds_bad_argument(env);
-  if (call.count == 2) {
-    if (!fds_bytes(&call, 1, &data, &length)) return fds_bad_argument(env);
-  } else if (call.count < 5 || !fds_range(&call, 1, &data, &length) || !fds_int(&call, 4, &bits) ||
-             !message_flags(bits, FDS_MSG_OOB | FDS_MSG_MORE, &flags)) {
-    return fds_bad_argument(env);
-  }
-  ssize_t count = send_bytes(fd, data, length, flags);
+  transfer t;
+  if (!read_transfer(env, info, FDS_MSG_OOB | FDS_MSG_MORE, &t)) return fds_bad_argument(env);
+  ssize_t count = send_bytes(t.fd, t.data, t.length, t.flags);
   return count < 0 ? fds_errno(env) : fds_number(env, count);
 }
 
@@ -124,34 +121,28 @@ static fds_state *state_of(napi_env env, napi_callback_info info) {
   return napi_get_cb_info(env, info, NULL, NULL, NULL, &data) == napi_ok ? data : NULL;
 }
 
-/* The range of a pinned buffer that the registers name, NULL if it does not lie within it. */
-static uint8_t *pinned_range(const fds_state *state, const fds_pinned *pinned, size_t *length) {
-  if (state->registers == NULL || pinned->data == NULL) return NULL;
+/* Transfers the registers' range of a pinned buffer over the registers' descriptor. */
+static napi_value transfer_pinned(napi_env env, napi_callback_info info, int which) {
+  fds_state *state = state_of(env, info);
+  if (state == NULL || state->registers == NULL) return fds_bad_argument(env);
+  const fds_pinned *pinned = &state->pinned[which];
   size_t offset = (size_t)(uint32_t)state->registers[FDS_REGISTER_OFFSET];
-  *length = (size_t)(uint32_t)state->registers[FDS_REGISTER_LENGTH];
-  return offset <= pinned->length && *length <= pinned->length - offset ? pinned->data + offset : NULL;
+  size_t length = (size_t)(uint32_t)state->registers[FDS_REGISTER_LENGTH];
+  if (pinned->data == NULL || offset > pinned->length || length > pinned->length - offset)
+    return fds_bad_argument(env);
+  int fd = state->registers[FDS_REGISTER_FD];
+  ssize_t count = which == FDS_PINNED_RECV ? receive_bytes(fd, pinned->data + offset, length, 0)
+                                           : send_bytes(fd, pinned->data + offset, length, 0);
+  state->registers[FDS_REGISTER_RESULT] = count < 0 ? -errno : (int32_t)count;
+  return NULL;
 }
 
-/* recvPinned(): as recv, of the registers' descriptor into the registers' range of the pinned buffer. */
 static napi_value receive_pinned(napi_env env, napi_callback_info info) {
-  size_t length;
-  fds_state *state = state_of(env, info);
-  uint8_t *data = state == NULL ? NULL : pinned_range(state, &state->pinned[FDS_PINNED_RECV], &length);
-  if (data == NULL) return fds_bad_argument(env);
-  ssize_t count = receive_bytes(state->registers[FDS_REGISTER_FD], data, length, 0);
-  state->registers[FDS_REGISTER_RESULT] = count < 0 ? -errno : (int32_t)count;
-  return NULL;
+  return transfer_pinned(env, info, FDS_PINNED_RECV);
 }
 
-/* sendPinned(): as send. */
 static napi_value transmit_pinned(napi_env env, napi_callback_info info) {
-  size_t length;
-  fds_state *state = state_of(env, info);
-  uint8_t *data = state == NULL ? NULL : pinned_range(state, &state->pinned[FDS_PINNED_SEND], &length);
-  if (data == NULL) return fds_bad_argument(env);
-  ssize_t count = send_bytes(state->registers[FDS_REGISTER_FD], data, length, 0);
-  state->registers[FDS_REGISTER_RESULT] = count < 0 ? -errno : (int32_t)count;
-  return NULL;
+  return transfer_pinned(env, info, FDS_PINNED_SEND);
 }
 
 /*

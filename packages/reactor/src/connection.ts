@@ -9,8 +9,26 @@
 import { EventEmitter } from 'eventemitter3';
 import type { Address } from './address.js';
 import type { BackendSocket } from './backend/backend.js';
-import type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionSettings } from './connection-handler.js';
-import type { Departure, Dispatcher } from './dispatcher.js';
+import type { CloseInfo, ConnectionEvents } from './connection-handler.js';
+import {
+  BLOCKED,
+  type ConnectionKind,
+  DEPARTING,
+  DISCARDING,
+  ENDED,
+  ENDING,
+  FINISHED,
+  FLOWING,
+  type FlushWaiter,
+  HEARD,
+  LISTENED,
+  NEEDS_DRAIN,
+  OPEN,
+  PAUSED,
+  type Rarity,
+  TOLD,
+} from './connection-state.js';
+import type { Departure } from './dispatcher.js';
 import { describe, misuse, outOfRange, raise, type SocketError } from './errors.js';
 import { READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import type { ReadinessHandler, SocketRegistration } from './registration.js';
@@ -18,66 +36,9 @@ import type { Socket } from './socket.js';
 import type { Timer } from './timers.js';
 import { WriteQueue } from './write-queue.js';
 
-/** What a connection needs of its reactor. */
-export interface ConnectionHost {
-  readonly dispatcher: Dispatcher;
-  readonly metrics: { unheardErrors: number };
-  /** Whether READ_CLOSED may be asked for alone. */
-  readonly hangupWhilePaused: boolean;
-}
-
-/** What the connections of one listener share, so that an idle one keeps as little as possible. */
-export interface ConnectionKind<Context> {
-  readonly host: ConnectionHost;
-  readonly handler: ConnectionHandler<Context>;
-  readonly settings: ConnectionSettings;
-  readonly context: Context;
-  /** Told when a connection has ended. */
-  readonly owner: { left(): void } | null;
-}
-
 const DEFAULT_LINGER_MS = 2000;
 /** Queued bytes that leave at once, without waiting for the end of the turn. */
 const FLUSH_BYTES = 64 * 1024;
-
-interface FlushWaiter {
-  /** The count of written bytes that must have left. */
-  readonly mark: number;
-  resolve(): void;
-  reject(error: Error): void;
-}
-
-const PAUSED = 0;
-const FLOWING = 1;
-const ENDED = 2;
-
-const OPEN = 0;
-const ENDING = 1;
-const FINISHED = 2;
-
-/** A 'data' listener was added: each chunk is emitted too. */
-const HEARD = 1;
-/** Any listener was added: until then nothing is emitted at all. */
-const LISTENED = 64;
-/** The kernel's buffer is full: WRITABLE is asked for. */
-const BLOCKED = 2;
-/** The dispatcher will call `leave`. */
-const DEPARTING = 4;
-/** `write` returned false: 'drain' is owed. */
-const NEEDS_DRAIN = 8;
-/** 'close' was told. */
-const TOLD = 16;
-/** close(): what comes in is thrown away. */
-const DISCARDING = 32;
-
-/** What few connections need. */
-interface Rarity {
-  waiters: FlushWaiter[];
-  /** Told by themselves when the connection has ended: the promises of close(), and its timer. */
-  onClosed: (() => void)[];
-  /** The writing side broke, and what the peer had sent before is still being read. */
-  brokenPipe: Error | null;
-}
 
 export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> implements Departure {
   readonly #kind: ConnectionKind<Context>;

@@ -1,8 +1,9 @@
 /** A listening socket that turns waiting connections into {@link Connection}s, in a budgeted loop. */
 import { EventEmitter } from 'eventemitter3';
 import type { BackendSocket } from './backend/backend.js';
-import { Connection, type ConnectionHost, type ConnectionKind } from './connection.js';
+import { Connection } from './connection.js';
 import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
+import type { ConnectionHost, ConnectionKind } from './connection-state.js';
 import { SocketError } from './errors.js';
 import { READABLE } from './readiness.js';
 import type { ReadinessHandler, SocketRegistration } from './registration.js';

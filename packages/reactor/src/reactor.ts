@@ -11,13 +11,14 @@ import {
 import { checkTimeout } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
-import { Connection, type ConnectionHost } from './connection.js';
+import { Connection } from './connection.js';
 import {
   type ConnectionHandler,
   type ConnectionOptions,
   type ConnectionSettings,
   connectionSettings,
 } from './connection-handler.js';
+import type { ConnectionHost } from './connection-state.js';
 import { type ConnectOptions, connect, resolve } from './connector.js';
 import { Dispatcher } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';

@@ -1,0 +1,60 @@
+/** What a connection keeps, in few words: an idle one costs little. The diagram of the states stands in connection.ts. */
+import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
+import type { Dispatcher } from './dispatcher.js';
+
+/** What a connection needs of its reactor. */
+export interface ConnectionHost {
+  readonly dispatcher: Dispatcher;
+  readonly metrics: { unheardErrors: number };
+  /** Whether READ_CLOSED may be asked for alone. */
+  readonly hangupWhilePaused: boolean;
+}
+
+/** What the connections of one listener share, so that an idle one keeps as little as possible. */
+export interface ConnectionKind<Context> {
+  readonly host: ConnectionHost;
+  readonly handler: ConnectionHandler<Context>;
+  readonly settings: ConnectionSettings;
+  readonly context: Context;
+  /** Told when a connection has ended. */
+  readonly owner: { left(): void } | null;
+}
+
+export interface FlushWaiter {
+  /** The count of written bytes that must have left. */
+  readonly mark: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+export const PAUSED = 0;
+export const FLOWING = 1;
+export const ENDED = 2;
+
+export const OPEN = 0;
+export const ENDING = 1;
+export const FINISHED = 2;
+
+/** A 'data' listener was added: each chunk is emitted too. */
+export const HEARD = 1;
+/** Any listener was added: until then nothing is emitted at all. */
+export const LISTENED = 64;
+/** The kernel's buffer is full: WRITABLE is asked for. */
+export const BLOCKED = 2;
+/** The dispatcher will call `leave`. */
+export const DEPARTING = 4;
+/** `write` returned false: 'drain' is owed. */
+export const NEEDS_DRAIN = 8;
+/** 'close' was told. */
+export const TOLD = 16;
+/** close(): what comes in is thrown away. */
+export const DISCARDING = 32;
+
+/** What few connections need. */
+export interface Rarity {
+  waiters: FlushWaiter[];
+  /** Told by themselves when the connection has ended: the promises of close(), and its timer. */
+  onClosed: (() => void)[];
+  /** The writing side broke, and what the peer had sent before is still being read. */
+  brokenPipe: Error | null;
+}
