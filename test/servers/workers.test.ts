@@ -30,10 +30,20 @@ function cpuMs(pid: number): number {
   return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
+/** What a descriptor is; empty for one that was closed since it was listed: a starting program opens and closes files. */
+function descriptorOf(pid: number, fd: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
 /** The sockets that another process holds beside its standard streams. */
 function socketsOf(pid: number): string[] {
   const fds = readdirSync(`/proc/${pid}/fd`).filter((fd) => Number(fd) > 2);
-  return fds.map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`)).filter((link) => link.startsWith('socket:'));
+  return fds.map((fd) => descriptorOf(pid, fd)).filter((link) => link.startsWith('socket:'));
 }
 
 describe.each(WORKER_FORMS)('$name', (form) => {
