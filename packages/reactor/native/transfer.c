@@ -145,6 +145,18 @@ static napi_value transmit_pinned(napi_env env, napi_callback_info info) {
   return transfer_pinned(env, info, FDS_PINNED_SEND);
 }
 
+/* sendChunk(bytes): sends all of it over the registers' descriptor. */
+static napi_value transmit_chunk(napi_env env, napi_callback_info info) {
+  fds_call call;
+  uint8_t *data;
+  size_t length;
+  if (!fds_begin(env, info, 1, &call) || call.state->registers == NULL || !fds_bytes(&call, 0, &data, &length))
+    return fds_bad_argument(env);
+  ssize_t count = send_bytes(call.state->registers[FDS_REGISTER_FD], data, length, 0);
+  call.state->registers[FDS_REGISTER_RESULT] = count < 0 ? -errno : (int32_t)count;
+  return NULL;
+}
+
 /*
  * receive(): reads from the registers' descriptor into the thread's block. Fewer than FDS_SMALL_BYTES are copied to the
  * pool in the same crossing, and the pool's offset advances past them, to the next multiple of 8; JavaScript counts
@@ -242,6 +254,7 @@ bool fds_define_transfer(napi_env env, napi_value exports, fds_state *state) {
          fds_define(env, exports, state, "pin", pin) &&
          fds_define(env, exports, state, "recvPinned", receive_pinned) &&
          fds_define(env, exports, state, "sendPinned", transmit_pinned) &&
+         fds_define(env, exports, state, "sendChunk", transmit_chunk) &&
          fds_define(env, exports, state, "receive", receive_chunk) &&
          fds_define(env, exports, state, "borrow", borrow_chunk) &&
          fds_define(env, exports, state, "setBlock", set_block) &&

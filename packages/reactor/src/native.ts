@@ -40,6 +40,8 @@ export interface Core {
   pin(buffer: Uint8Array, which: number): number;
   recvPinned(): void;
   sendPinned(): void;
+  /** Returns a number only to refuse its argument. */
+  sendChunk(chunk: Uint8Array): number | undefined;
   receive(): void;
   borrow(fd: number): number;
   setBlock(block: Uint8Array): number;
@@ -63,7 +65,7 @@ export interface Core {
 /** What the core returns for an argument that JavaScript should have checked. */
 export const BAD_ARGUMENT = -100000;
 
-/** The registers of `recvPinned`, `sendPinned` and `receive`: three go in, the result comes out. */
+/** The registers of `recvPinned`, `sendPinned`, `sendChunk` and `receive`: three go in, the result comes out. */
 export const REGISTER_FD = 0;
 export const REGISTER_OFFSET = 1;
 export const REGISTER_LENGTH = 2;

@@ -45,6 +45,12 @@ export class PinnedBuffer {
     return registers[REGISTER_RESULT] as number;
   }
 
+  /** Sends all of a chunk, whichever it is. */
+  send(fd: number, chunk: Uint8Array): number {
+    this.#registers[REGISTER_FD] = fd;
+    return this.#core.sendChunk(chunk) ?? (this.#registers[REGISTER_RESULT] as number);
+  }
+
   /** Pins a buffer at its second use in succession. */
   #notice(buffer: Uint8Array): void {
     if (buffer !== this.#latest) {

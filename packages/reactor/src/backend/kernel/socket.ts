@@ -174,7 +174,7 @@ export class KernelSocket implements BackendSocket {
   send(from: Uint8Array, offset?: number, length?: number, flags?: number): number {
     const { core, sendBuffer } = this.#kind.context;
     let count: number | undefined;
-    if (offset === undefined && length === undefined && flags === undefined) count = core.send(this.#fd, from);
+    if (offset === undefined && length === undefined && flags === undefined) count = sendBuffer.send(this.#fd, from);
     else {
       const at = offset ?? 0;
       const size = length ?? rest(from, at);
