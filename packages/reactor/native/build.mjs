@@ -21,7 +21,7 @@ const mode = process.env.FDSET_NATIVE ?? 'auto';
 
 if (process.argv.includes('--help')) {
   console.log(
-    'usage: fdset-native [build] [--force]\nBuilds the native core of @fdset/reactor (needs a C compiler, make and Python 3).',
+    'usage: fdset-native [build] [--force]\nBuilds the native core of @fdset/reactor (needs node-gyp, a C compiler, make and Python 3).',
   );
   process.exit(0);
 }
@@ -46,7 +46,7 @@ function build() {
   try {
     nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
   } catch {
-    return 'node-gyp is not installed';
+    return 'node-gyp is not installed (npm install --save-dev node-gyp)';
   }
   // Node's own headers stand beside it in every tarball, distribution and container image: then nothing is downloaded.
   const prefix = path.dirname(path.dirname(process.execPath));

@@ -3,7 +3,6 @@ import { lookup } from 'node:dns/promises';
 import { type Address, familyOf, type InetAddress, isUnixAddress } from './address.js';
 import type { BackendSocket } from './backend/backend.js';
 import { lookupError, SocketError, socketError } from './errors.js';
-import { WRITABLE } from './readiness.js';
 
 export interface ConnectOptions {
   /** For the whole attempt, names included; 0 for none (30 000). Afterwards the promise rejects with ETIMEDOUT. */
@@ -19,8 +18,8 @@ export interface ConnectOptions {
 /** What connecting needs of its reactor. */
 export interface ConnectorHost {
   socket(options: { type: 'stream'; family: 'ipv4' | 'ipv6' | 'unix' }): BackendSocket;
-  /** Resolves when the socket is writable or in error. */
-  untilWritable(socket: BackendSocket, interest: number): Promise<void>;
+  /** Resolves when the socket is writable or in error; rejects when it is closed. */
+  untilDecided(socket: BackendSocket): Promise<void>;
   setTimer(delayMs: number, callback: () => void): { cancel(): void };
 }
 
@@ -101,7 +100,7 @@ function open(host: ConnectorHost, target: Address, options: ConnectOptions): Ba
 }
 
 async function untilConnected(host: ConnectorHost, socket: BackendSocket): Promise<void> {
-  do await host.untilWritable(socket, WRITABLE);
+  do await host.untilDecided(socket);
   while (!socket.finishConnect());
 }
 

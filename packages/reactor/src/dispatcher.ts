@@ -338,7 +338,8 @@ export class Dispatcher implements RegistrationHost, SelectHost {
         const full = this.#count === asked;
         if (!this.#dispatchBatch(deadline)) return;
         if (!full) return;
-        if (left <= 0) {
+        // A budget that ended with the batch is ended all the same.
+        if (left <= 0 || this.turnBytes >= this.#budgets.bytes || this.#driver.now() >= deadline) {
           this.counters.budgetHits += 1;
           return;
         }

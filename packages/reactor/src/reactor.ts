@@ -32,7 +32,7 @@ import type {
   ServeOptions,
   SocketCreation,
 } from './reactor-options.js';
-import { describeReadiness, ERROR, READ_CLOSED } from './readiness.js';
+import { describeReadiness, READ_CLOSED } from './readiness.js';
 import type { AnyHandler, ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
 import { lookNow, type Selected, toSet } from './select.js';
 import type { Socket } from './socket.js';
@@ -498,7 +498,7 @@ export class Reactor<Context = {}> {
     return connect(
       {
         socket: (spec) => this.socket(spec) as BackendSocket,
-        untilWritable: (socket, interest) => this.#untilReady(socket, interest),
+        untilDecided: (socket) => this.#untilDecided(socket),
         setTimer: (delayMs, callback) => this.#dispatcher.timers.add(delayMs, callback),
       },
       target,
@@ -506,11 +506,9 @@ export class Reactor<Context = {}> {
     );
   }
 
-  /** Resolves at the socket's next readiness, or when it is closed. */
-  #untilReady(socket: BackendSocket, interest: number): Promise<void> {
-    return this.#dispatcher.selects
-      .select([[], interest & ERROR ? [] : [socket], [socket]], null, undefined)
-      .then(() => undefined);
+  /** Resolves when a connect is decided; rejects with EBADF when the socket is closed meanwhile. */
+  async #untilDecided(socket: BackendSocket): Promise<void> {
+    await this.#dispatcher.selects.select([[], [socket], [socket]], null, undefined);
   }
 
   #deadline(ms: number): { promise: Promise<void>; cancel: () => void } {

@@ -17,7 +17,8 @@
  *     from the top of the stack: never inside another turn, never within a call of the reactor.
  *  6. When nothing is ready, due or posted, no turn is started and no processor time is used.
  *  7. Verbs never block and never call back into user code. Would-block is a value.
- *  8. `close`, `reset` and `detach` of a socket tell {@link BackendHost.closing} first, exactly once per socket.
+ *  8. `close`, `reset` and `detach` of a socket tell {@link BackendHost.closing} before its descriptor goes, and so does a
+ *     `finishConnect` that fails. Told twice of one socket, the second time is nothing to the reactor.
  *  9. `now` never goes back; it is the time that `schedule` speaks of.
  * 10. What the backend cannot do is a `false` in `capabilities`, and the verb throws `ENOTSUP` that names it.
  */
@@ -70,7 +71,7 @@ export interface Capabilities {
 export interface BackendHost {
   /** Runs one turn. Never throws. Called by the driver only. */
   turn(): void;
-  /** The socket is about to lose its descriptor: the reactor drops its registration and its watch. */
+  /** The socket is about to lose its descriptor, or its connect has failed: the reactor drops its registration and its watch. */
   closing(socket: BackendSocket): void;
 }
 
