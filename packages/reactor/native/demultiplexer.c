@@ -14,6 +14,12 @@
 /* Events taken from the kernel in one wait. */
 enum { BATCH = 1024 };
 
+/* A slot whose socket is received for ahead of its handler: fd is -1 where that is not asked for. */
+typedef struct fds_ahead {
+  int32_t fd;
+  int32_t generation;
+} fds_ahead;
+
 typedef struct fds_demultiplexer {
   fds_state *state;
   uint32_t id;
@@ -32,6 +38,12 @@ typedef struct fds_demultiplexer {
   int32_t *triples;
   size_t triple_capacity;
   napi_ref triples_ref;
+
+  /* For each event of the batch that was received for: the count or -errno, and its place in the pool. */
+  int32_t *received;
+  napi_ref received_ref;
+  fds_ahead *ahead;
+  size_t ahead_slots;
 
   struct epoll_event batch[BATCH];
 } fds_demultiplexer;
@@ -100,7 +112,9 @@ static void on_closed(uv_handle_t *handle) {
   close(demultiplexer->epoll_fd);
   napi_delete_reference(env, demultiplexer->turn);
   napi_delete_reference(env, demultiplexer->triples_ref);
+  napi_delete_reference(env, demultiplexer->received_ref);
   napi_async_destroy(env, demultiplexer->async_context);
+  free(demultiplexer->ahead);
   free(demultiplexer);
   /* From here on the environment may go: this was the last that held it. */
   napi_remove_async_cleanup_hook(cleanup);
@@ -133,16 +147,17 @@ static int64_t reserve_id(fds_state *state) {
   return state->demultiplexer_count - 1;
 }
 
-/* open(turn function, Int32Array of triples): the id, or the error. */
+/* open(turn function, Int32Array of triples, Int32Array of pairs for what is received ahead): the id, or the error. */
 static napi_value open_demultiplexer(napi_env env, napi_callback_info info) {
   fds_call call;
-  int32_t *triples;
-  size_t length;
+  int32_t *triples, *received;
+  size_t length, received_length;
   napi_valuetype type;
   uv_loop_t *loop;
   napi_value name;
-  if (!fds_begin(env, info, 2, &call) || napi_typeof(env, call.values[0], &type) != napi_ok ||
-      type != napi_function || !fds_int32s(&call, 1, &triples, &length) || length < 3)
+  if (!fds_begin(env, info, 3, &call) || napi_typeof(env, call.values[0], &type) != napi_ok ||
+      type != napi_function || !fds_int32s(&call, 1, &triples, &length) || length < 3 ||
+      !fds_int32s(&call, 2, &received, &received_length) || received_length / 2 < length / 3)
     return fds_bad_argument(env);
   int64_t id = reserve_id(call.state);
   fds_demultiplexer *demultiplexer = id < 0 ? NULL : calloc(1, sizeof *demultiplexer);
@@ -151,6 +166,7 @@ static napi_value open_demultiplexer(napi_env env, napi_callback_info info) {
   demultiplexer->id = (uint32_t)id;
   demultiplexer->triples = triples;
   demultiplexer->triple_capacity = length / 3;
+  demultiplexer->received = received;
   demultiplexer->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (demultiplexer->epoll_fd < 0) {
     napi_value result = fds_errno(env);
@@ -161,12 +177,14 @@ static napi_value open_demultiplexer(napi_env env, napi_callback_info info) {
   if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
       napi_create_reference(env, call.values[0], 1, &demultiplexer->turn) != napi_ok ||
       napi_create_reference(env, call.values[1], 1, &demultiplexer->triples_ref) != napi_ok ||
+      napi_create_reference(env, call.values[2], 1, &demultiplexer->received_ref) != napi_ok ||
       napi_create_string_utf8(env, "fdset:reactor", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_async_init(env, NULL, name, &demultiplexer->async_context) != napi_ok)
     error = -ENOMEM;
   if (error == 0) error = uv_poll_init(loop, &demultiplexer->poll, demultiplexer->epoll_fd);
   if (error != 0) {
     if (demultiplexer->async_context != NULL) napi_async_destroy(env, demultiplexer->async_context);
+    if (demultiplexer->received_ref != NULL) napi_delete_reference(env, demultiplexer->received_ref);
     if (demultiplexer->triples_ref != NULL) napi_delete_reference(env, demultiplexer->triples_ref);
     if (demultiplexer->turn != NULL) napi_delete_reference(env, demultiplexer->turn);
     close(demultiplexer->epoll_fd);
@@ -200,6 +218,21 @@ static napi_value close_demultiplexer(napi_env env, napi_callback_info info) {
   return fds_number(env, 0);
 }
 
+/* Notes whether the slot is received for ahead; without memory for the note it is not, and its handler reads. */
+static void note_ahead(fds_demultiplexer *demultiplexer, int slot, int fd, int generation) {
+  if ((size_t)slot >= demultiplexer->ahead_slots) {
+    if (fd < 0) return;
+    size_t slots = demultiplexer->ahead_slots == 0 ? 64 : demultiplexer->ahead_slots;
+    while (slots <= (size_t)slot) slots *= 2;
+    fds_ahead *ahead = realloc(demultiplexer->ahead, slots * sizeof *ahead);
+    if (ahead == NULL) return;
+    for (size_t i = demultiplexer->ahead_slots; i < slots; i += 1) ahead[i].fd = -1;
+    demultiplexer->ahead = ahead;
+    demultiplexer->ahead_slots = slots;
+  }
+  demultiplexer->ahead[slot] = (fds_ahead){.fd = fd, .generation = generation};
+}
+
 /*
  * (id, fd, slot, generation, interest): `first` is tried, and where the kernel's table says otherwise, `second`. (The
  * table is by file and number, and a number may have got another file by dup2 meanwhile.)
@@ -212,6 +245,8 @@ static napi_value control(napi_env env, napi_callback_info info, int first, int 
     return fds_bad_argument(env);
   fds_demultiplexer *demultiplexer = find(&call, 0);
   if (demultiplexer == NULL) return fds_number(env, -EBADF);
+  if (slot < 0) return fds_bad_argument(env);
+  note_ahead(demultiplexer, slot, (interest & FDS_AHEAD) != 0 ? fd : -1, generation);
   struct epoll_event event = {.events = fds_poll_events(interest),
                               .data.u64 = (uint64_t)(uint32_t)generation << 32 | (uint32_t)slot};
   if (interest == 0) {
@@ -259,6 +294,41 @@ static napi_value wait_ready(napi_env env, napi_callback_info info) {
   return fds_number(env, count);
 }
 
+/*
+ * receiveAhead(): the registers hold the id, the first event of the latest wait and their count. Receives for the events
+ * whose slots ask for it, in a row, and marks them with FDS_AHEAD. It ends with the events, or with a chunk that does not
+ * fit into the pool and so stands in the block. The result is the event to go on from; the offset, the event whose chunk
+ * stands in the block, or -1.
+ */
+static napi_value receive_ahead(napi_env env, napi_callback_info info) {
+  fds_call call;
+  if (!fds_begin(env, info, 0, &call) || call.state->registers == NULL || call.state->block == NULL)
+    return fds_bad_argument(env);
+  int32_t *registers = call.state->registers;
+  uint32_t id = (uint32_t)registers[FDS_REGISTER_FD];
+  uint32_t i = (uint32_t)registers[FDS_REGISTER_OFFSET];
+  uint32_t count = (uint32_t)registers[FDS_REGISTER_LENGTH];
+  fds_demultiplexer *demultiplexer = id < call.state->demultiplexer_count ? call.state->demultiplexers[id] : NULL;
+  if (demultiplexer == NULL || count > demultiplexer->triple_capacity) return fds_bad_argument(env);
+  registers[FDS_REGISTER_OFFSET] = -1;
+  while (i < count && registers[FDS_REGISTER_OFFSET] < 0) {
+    int32_t *triple = demultiplexer->triples + 3 * (size_t)i;
+    uint32_t slot = (uint32_t)triple[0];
+    if ((triple[2] & FDS_READABLE) != 0 && slot < demultiplexer->ahead_slots) {
+      const fds_ahead *ahead = &demultiplexer->ahead[slot];
+      if (ahead->fd >= 0 && ahead->generation == triple[1]) {
+        int32_t *received = demultiplexer->received + 2 * (size_t)i;
+        received[0] = fds_receive_chunk(call.state, ahead->fd, &received[1]);
+        triple[2] |= FDS_AHEAD;
+        if (received[0] > 0 && received[1] < 0) registers[FDS_REGISTER_OFFSET] = (int32_t)i;
+      }
+    }
+    i += 1;
+  }
+  registers[FDS_REGISTER_RESULT] = (int32_t)i;
+  return NULL;
+}
+
 /* schedule(id, delay in ms; below 0 for none): the next turn at the latest. */
 static napi_value schedule(napi_env env, napi_callback_info info) {
   fds_call call;
@@ -291,5 +361,6 @@ bool fds_define_demultiplexer(napi_env env, napi_value exports, fds_state *state
          fds_define(env, exports, state, "closeDemultiplexer", close_demultiplexer) &&
          fds_define(env, exports, state, "add", add) && fds_define(env, exports, state, "watch", watch) &&
          fds_define(env, exports, state, "wait", wait_ready) &&
+         fds_define(env, exports, state, "receiveAhead", receive_ahead) &&
          fds_define(env, exports, state, "schedule", schedule) && fds_define(env, exports, state, "hold", hold);
 }

@@ -19,7 +19,7 @@
 #define FDS_BAD_ARGUMENT (-100000)
 
 /* fdset's own bits, as in src/readiness.ts. */
-enum { FDS_READABLE = 1, FDS_WRITABLE = 2, FDS_ERROR = 4, FDS_HANGUP = 8, FDS_READ_CLOSED = 16 };
+enum { FDS_READABLE = 1, FDS_WRITABLE = 2, FDS_ERROR = 4, FDS_HANGUP = 8, FDS_READ_CLOSED = 16, FDS_AHEAD = 32 };
 enum { FDS_MSG_PEEK = 1, FDS_MSG_OOB = 2, FDS_MSG_MORE = 4 };
 
 /* A read is at most this long; the size of the thread's read block. */
@@ -58,6 +58,14 @@ typedef struct fds_state {
   size_t pool_bytes;
   size_t pool_offset;
   napi_ref pool_ref;
+
+  /* The thread's outbox: small sends of many sockets, one behind the other, and for each its descriptor and length. */
+  uint8_t *outbox;
+  size_t outbox_bytes;
+  napi_ref outbox_ref;
+  int32_t *outgoing;
+  size_t outgoing_length;
+  napi_ref outgoing_ref;
 
   /* The address that the latest accept gave, and the same packed for JavaScript: host * 65536 + port, or -1. */
   struct sockaddr_storage peer;
@@ -121,6 +129,12 @@ int fds_readiness(uint32_t events);
 int fds_wake_descriptor(fds_state *state);
 void fds_wake_drain(fds_state *state);
 void fds_waker_close(fds_state *state);
+
+/*
+ * transfer.c: reads into the thread's block, and copies fewer than FDS_SMALL_BYTES to the pool where they fit. `offset` is
+ * their place in the pool, or -1: then they stand at the beginning of the block. The count, or -errno.
+ */
+int32_t fds_receive_chunk(fds_state *state, int fd, int32_t *offset);
 
 /* blocking.c: waits until one of `count` polls is ready, the time is over (0), or the thread is woken (-EINTR). */
 int fds_wait(fds_state *state, struct pollfd *polls, size_t count, double timeout_ms);

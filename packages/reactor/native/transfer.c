@@ -157,19 +157,45 @@ static napi_value transmit_chunk(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/*
- * receive(): reads from the registers' descriptor into the thread's block. Fewer than FDS_SMALL_BYTES are copied to the
- * pool in the same crossing, and the pool's offset advances past them, to the next multiple of 8; JavaScript counts
- * along, so it knows where they are, and sees when they did not fit: then they stand at the beginning of the block.
- */
+int32_t fds_receive_chunk(fds_state *state, int fd, int32_t *offset) {
+  ssize_t count = receive_bytes(fd, state->block, FDS_BLOCK_BYTES, 0);
+  *offset = -1;
+  if (count < 0) return -errno;
+  if (count > 0 && count < FDS_SMALL_BYTES && state->pool_offset + (size_t)count <= state->pool_bytes) {
+    memcpy(state->pool + state->pool_offset, state->block, (size_t)count);
+    *offset = (int32_t)state->pool_offset;
+    /* Aligned to 8 bytes, as Node's own pool is: typed arrays can be laid over a chunk. */
+    state->pool_offset = (state->pool_offset + (size_t)count + 7) & ~(size_t)7;
+  }
+  return (int32_t)count;
+}
+
+/* receive(): reads a chunk from the registers' descriptor; the result and its offset come out in the registers. */
 static napi_value receive_chunk(napi_env env, napi_callback_info info) {
   fds_state *state = state_of(env, info);
   if (state == NULL || state->registers == NULL || state->block == NULL) return fds_bad_argument(env);
-  ssize_t count = receive_bytes(state->registers[FDS_REGISTER_FD], state->block, FDS_BLOCK_BYTES, 0);
-  state->registers[FDS_REGISTER_RESULT] = count < 0 ? -errno : (int32_t)count;
-  if (count > 0 && count < FDS_SMALL_BYTES && state->pool_offset + (size_t)count <= state->pool_bytes) {
-    memcpy(state->pool + state->pool_offset, state->block, (size_t)count);
-    state->pool_offset = (state->pool_offset + (size_t)count + 7) & ~(size_t)7;
+  state->registers[FDS_REGISTER_RESULT] =
+      fds_receive_chunk(state, state->registers[FDS_REGISTER_FD], &state->registers[FDS_REGISTER_OFFSET]);
+  return NULL;
+}
+
+/*
+ * sendAll(): what stands in the outbox, as many sends as the register says. Each has a descriptor and a length in
+ * `outgoing`, and its length is replaced by the count that was sent, or the negative errno.
+ */
+static napi_value transmit_outbox(napi_env env, napi_callback_info info) {
+  fds_state *state = state_of(env, info);
+  if (state == NULL || state->registers == NULL || state->outbox == NULL) return fds_bad_argument(env);
+  size_t sends = (size_t)(uint32_t)state->registers[FDS_REGISTER_LENGTH];
+  if (sends > state->outgoing_length / 2) return fds_bad_argument(env);
+  size_t offset = 0;
+  for (size_t i = 0; i < sends; i += 1) {
+    int32_t *send = state->outgoing + 2 * i;
+    size_t length = (size_t)(uint32_t)send[1];
+    if (length > state->outbox_bytes - offset) return fds_bad_argument(env);
+    ssize_t count = send_bytes(send[0], state->outbox + offset, length, 0);
+    send[1] = count < 0 ? -errno : (int32_t)count;
+    offset += length;
   }
   return NULL;
 }
@@ -232,6 +258,20 @@ static napi_value set_block(napi_env env, napi_callback_info info) {
   return fds_number(env, 0);
 }
 
+/* setOutbox(bytes, Int32Array of pairs) */
+static napi_value set_outbox(napi_env env, napi_callback_info info) {
+  fds_call call;
+  int32_t *outgoing;
+  size_t length;
+  if (!fds_begin(env, info, 2, &call) || call.state->outgoing != NULL || !fds_int32s(&call, 1, &outgoing, &length) ||
+      napi_create_reference(env, call.values[1], 1, &call.state->outgoing_ref) != napi_ok ||
+      !keep(&call, &call.state->outbox, &call.state->outbox_bytes, &call.state->outbox_ref))
+    return fds_bad_argument(env);
+  call.state->outgoing = outgoing;
+  call.state->outgoing_length = length;
+  return fds_number(env, 0);
+}
+
 /* setPool(bytes, offset): where small reads are copied to, from the offset on. */
 static napi_value set_pool(napi_env env, napi_callback_info info) {
   fds_call call;
@@ -257,6 +297,8 @@ bool fds_define_transfer(napi_env env, napi_value exports, fds_state *state) {
          fds_define(env, exports, state, "sendChunk", transmit_chunk) &&
          fds_define(env, exports, state, "receive", receive_chunk) &&
          fds_define(env, exports, state, "borrow", borrow_chunk) &&
+         fds_define(env, exports, state, "sendAll", transmit_outbox) &&
+         fds_define(env, exports, state, "setOutbox", set_outbox) &&
          fds_define(env, exports, state, "setBlock", set_block) &&
          fds_define(env, exports, state, "setPool", set_pool);
 }

@@ -1,6 +1,7 @@
 /** What a connection keeps, in few words: an idle one costs little. The diagram of the states stands in connection.ts. */
 import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
 import type { Dispatcher } from './dispatcher.js';
+import type { SocketError } from './errors.js';
 
 /** What a connection needs of its reactor. */
 export interface ConnectionHost {
@@ -8,6 +9,8 @@ export interface ConnectionHost {
   readonly metrics: { unheardErrors: number };
   /** Whether READ_CLOSED may be asked for alone. */
   readonly hangupWhilePaused: boolean;
+  /** Whether the backend receives ahead of the handlers. */
+  readonly receivesAhead: boolean;
 }
 
 /** What the connections of one listener share, so that an idle one keeps as little as possible. */
@@ -57,4 +60,6 @@ export interface Rarity {
   onClosed: (() => void)[];
   /** The writing side broke, and what the peer had sent before is still being read. */
   brokenPipe: Error | null;
+  /** Received while it could not be told: chunks, 0 for the end, or the error. */
+  kept: (Buffer | 0 | SocketError)[];
 }

@@ -8,7 +8,7 @@
  */
 import { EventEmitter } from 'eventemitter3';
 import type { Address } from './address.js';
-import type { BackendSocket } from './backend/backend.js';
+import type { BackendSocket, Outbox } from './backend/backend.js';
 import type { CloseInfo, ConnectionEvents } from './connection-handler.js';
 import {
   BLOCKED,
@@ -31,7 +31,13 @@ import {
 import type { Departure } from './dispatcher.js';
 import { describe, misuse, outOfRange, raise, type SocketError } from './errors.js';
 import { READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
-import type { ReadinessHandler, SocketRegistration } from './registration.js';
+import {
+  KEEP,
+  RECEIVED,
+  type ReadinessHandler,
+  type ReceivingHandler,
+  type SocketRegistration,
+} from './registration.js';
 import type { Socket } from './socket.js';
 import type { Timer } from './timers.js';
 import { WriteQueue } from './write-queue.js';
@@ -75,15 +81,29 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     },
   };
 
+  /** The same, given what the backend has received ahead. */
+  static readonly #receiving: ReceivingHandler = {
+    ...Connection.#readiness,
+    [RECEIVED](registration, index) {
+      (registration.data as Connection).#onReceived(index);
+    },
+    [KEEP](registration, index) {
+      const connection = registration.data as Connection;
+      const received = connection.#received(index);
+      if (received !== -1) connection.#rare().kept.push(received);
+    },
+  };
+
   /** Registers the socket and tells `handler.open`. Called once, by the reactor. */
   static start(connection: Connection<never>): void {
     const opened = connection as unknown as Connection;
     // Reading begins at once where there is a method for it, in the same system call that watches the socket.
     if (opened.#kind.handler.data !== undefined) opened.#flow = FLOWING;
-    opened.#registration = opened.#kind.host.dispatcher.register(
+    const { host, settings } = opened.#kind;
+    opened.#registration = host.dispatcher.register(
       opened.#socket,
       opened.#interest(),
-      Connection.#readiness,
+      host.receivesAhead && !settings.borrowChunks ? Connection.#receiving : Connection.#readiness,
       opened,
       true,
     );
@@ -240,7 +260,9 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
 
   /** Reads on, or begins to. Idempotent. */
   resume(): void {
-    if (this.#flow === PAUSED) this.#setFlow(FLOWING);
+    if (this.#flow !== PAUSED) return;
+    this.#setFlow(FLOWING);
+    if (this.#rarity !== null && this.#rarity.kept.length > 0) this.#tellKeptLater();
   }
 
   /** Whether it reads at the moment. */
@@ -310,6 +332,10 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   }
 
   #onReadable(): void {
+    if (this.#rarity !== null && this.#rarity.kept.length > 0) {
+      this.#tellKept(this.#rarity.kept);
+      return;
+    }
     let chunk: Buffer | 0 | -1;
     try {
       chunk = this.#socket.receive(this.#kind.settings.borrowChunks);
@@ -318,14 +344,61 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
       return;
     }
     if (chunk === 0) this.#onEnd();
-    else if (chunk !== -1) {
-      const { host, handler } = this.#kind;
-      host.dispatcher.turnBytes += chunk.length;
-      if ((this.#flags & DISCARDING) !== 0) return;
-      const result: unknown = handler.data?.(this, chunk);
-      if (result !== undefined) this.#awaited(result);
-      if ((this.#flags & HEARD) !== 0 && this.#closed === null) this.emit('data', chunk);
+    else if (chunk !== -1) this.#onChunk(chunk);
+  }
+
+  /** The backend has received for it: told now, unless another handler of the batch has paused it meanwhile. */
+  #onReceived(index: number): void {
+    const received = this.#received(index);
+    if (received === -1) return;
+    if (this.#flow === FLOWING && (this.#rarity === null || this.#rarity.kept.length === 0)) {
+      this.#onIncoming(received);
+      return;
     }
+    const { kept } = this.#rare();
+    kept.push(received);
+    this.#tellKept(kept);
+  }
+
+  #received(index: number): Buffer | 0 | -1 | SocketError {
+    try {
+      // Only a backend that receives ahead comes here.
+      return this.#kind.host.dispatcher.demultiplexer.received?.(this.#socket, index) ?? -1;
+    } catch (error) {
+      return error as SocketError;
+    }
+  }
+
+  #onIncoming(received: Buffer | 0 | SocketError): void {
+    if (received === 0) this.#onEnd();
+    else if (received instanceof Uint8Array) this.#onChunk(received);
+    else this.#fail(received);
+  }
+
+  #onChunk(chunk: Buffer): void {
+    const { host, handler } = this.#kind;
+    host.dispatcher.turnBytes += chunk.length;
+    if ((this.#flags & DISCARDING) !== 0) return;
+    const result: unknown = handler.data?.(this, chunk);
+    if (result !== undefined) this.#awaited(result);
+    if ((this.#flags & HEARD) !== 0 && this.#closed === null) this.emit('data', chunk);
+  }
+
+  /** In order, as long as it flows. */
+  #tellKept(kept: (Buffer | 0 | SocketError)[]): void {
+    try {
+      while (kept.length > 0 && this.#flow === FLOWING && this.#closed === null)
+        this.#onIncoming(kept.shift() as Buffer | 0 | SocketError);
+    } finally {
+      // A handler threw: the others are still owed.
+      if (kept.length > 0 && this.#flow === FLOWING && this.#closed === null) this.#tellKeptLater();
+    }
+  }
+
+  #tellKeptLater(): void {
+    this.#kind.host.dispatcher.post(() => {
+      this.#guard(() => this.#tellKept(this.#rare().kept));
+    });
   }
 
   #onEnd(): void {
@@ -358,6 +431,40 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     if ((this.#flags & DEPARTING) !== 0) return;
     this.#flags |= DEPARTING;
     this.#kind.host.dispatcher.depart(this);
+  }
+
+  /** Called by the dispatcher at the end of the turn, before `leave`. */
+  pack(outbox: Outbox): boolean {
+    if (this.#closed !== null || (this.#flags & BLOCKED) !== 0) return false;
+    if (this.#chunk !== null) {
+      if (!outbox.open(this.#socket, this.#chunk.length)) return false;
+      outbox.put(this.#chunk);
+    } else if (this.#queue !== null) {
+      if (!outbox.open(this.#socket, this.#queue.bytes)) return false;
+      this.#queue.pack(outbox);
+    } else return false;
+    return true;
+  }
+
+  /** Called by the dispatcher when what was packed has been sent. */
+  sent(outbox: Outbox, index: number): boolean {
+    let count: number;
+    try {
+      count = outbox.result(this.#socket, index);
+    } catch (error) {
+      this.#breakPipe(error as SocketError);
+      return true;
+    }
+    // Short: what is left is tried once more by `leave`, which finds the socket full.
+    if (count < this.bufferedBytes) {
+      this.#consume(count);
+      return true;
+    }
+    this.#chunk = null;
+    this.#queue = null;
+    if (this.#rarity !== null || this.#writing === ENDING || (this.#flags & NEEDS_DRAIN) !== 0) return true;
+    this.#flags &= ~DEPARTING;
+    return false;
   }
 
   /** The end of the turn: what is queued leaves, and what has happened is told. Called by the dispatcher. */
@@ -412,16 +519,23 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
         this.#chunk = null;
         return true;
       }
-      this.#chunk = null;
-      this.#queue = new WriteQueue();
-      this.#queue.push(chunk);
-      if (count > 0) this.#queue.consume(count);
+      this.#consume(count);
       return false;
     }
     if (this.#queue === null) return true;
     if (!this.#queue.flush(this.#socket)) return false;
     this.#queue = null;
     return true;
+  }
+
+  /** Takes `count` bytes off that have left, fewer than are queued (below 0: none). */
+  #consume(count: number): void {
+    if (this.#queue === null) {
+      this.#queue = new WriteQueue();
+      this.#queue.push(this.#chunk as Uint8Array);
+      this.#chunk = null;
+    }
+    if (count > 0) this.#queue.consume(count);
   }
 
   #flushQueue(): void {
@@ -473,7 +587,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   }
 
   #rare(): Rarity {
-    this.#rarity ??= { waiters: [], onClosed: [], brokenPipe: null };
+    this.#rarity ??= { waiters: [], onClosed: [], brokenPipe: null, kept: [] };
     return this.#rarity;
   }
 

@@ -4,17 +4,21 @@
  *
  *   1. the tasks posted before the turn, then the timers that were due when it began
  *   2. what a budget left over from the turn before
- *   3. wait without waiting; each ready socket: writable, readable, error, each after a look whether it is still wanted
+ *   3. wait without waiting; receive for the connections that flow; each ready socket: writable, readable, error, each
+ *      after a look whether it is still wanted
  *   4. the selects that something was reported for
  *   5. the flush: what connections wrote leaves in one gathered send each
  *   6. the next deadline
  */
-import type { Backend, BackendSocket, Demultiplexer, Driver } from './backend/backend.js';
+import type { Backend, BackendSocket, Demultiplexer, Driver, Outbox } from './backend/backend.js';
 import { misuse, raise, socketError } from './errors.js';
-import { ERROR, HANGUP, READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
+import { AHEAD, ERROR, HANGUP, READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import {
   type AnyHandler,
+  KEEP,
+  RECEIVED,
   type ReadinessCallback,
+  type ReceivingHandler,
   type RegistrationHost,
   SocketRegistration,
   Watch,
@@ -40,7 +44,14 @@ export interface TurnCounters {
 
 /** Something that leaves at the end of the turn: a connection with queued writes, or with events to tell. */
 export interface Departure {
-  /** Called once for each {@link Dispatcher.depart}. May call `depart` again: that is the next turn's. */
+  /**
+   * Puts what it has to send into the outbox, where that is all it has to do; otherwise, or where the outbox refuses,
+   * `false`, and `leave` follows.
+   */
+  pack(outbox: Outbox): boolean;
+  /** What it packed was sent, at `index`. Tells nobody; `true` where there is something to tell: then `leave` follows. */
+  sent(outbox: Outbox, index: number): boolean;
+  /** Sends and tells. May call `depart` again: that is the next turn's. */
   leave(): void;
 }
 
@@ -73,6 +84,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
 
   #tasks: (() => void)[] = [];
   #departures: Departure[] = [];
+  #packed: Departure[] = [];
   #flushScheduled = false;
   #flushing = false;
   readonly #flushLater = (): void => this.#flushOutside();
@@ -80,6 +92,8 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   /** The leftover of a batch: `events` from `#cursor` to `#count` is still to be dispatched. */
   #cursor = 0;
   #count = 0;
+  /** The events before this one were received for, where they asked for it. */
+  #received = 0;
 
   /** Events since the latest look at the clock, and how many there may be. */
   #untimed = 0;
@@ -275,7 +289,8 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     const departures = this.#departures;
     this.#departures = [];
     this.#flushing = true;
-    for (const departure of departures) {
+    const { outbox } = this.backend;
+    for (const departure of outbox === undefined ? departures : this.#send(departures, outbox)) {
       try {
         departure.leave();
       } catch (error) {
@@ -285,6 +300,32 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     this.#flushing = false;
     // Written by what the flush told (a drain, a close): the next turn's, so that a stream cannot keep the loop.
     if (this.#departures.length > 0 && !this.closed) this.#driver.post();
+  }
+
+  /** Sends what fits into the outbox, and returns the departures that have more to do. No user code runs. */
+  #send(departures: readonly Departure[], outbox: Outbox): Departure[] {
+    const others: Departure[] = [];
+    for (const departure of departures) {
+      let packed = departure.pack(outbox);
+      if (!packed && outbox.full) {
+        this.#sendPacked(outbox, others);
+        packed = departure.pack(outbox);
+      }
+      (packed ? this.#packed : others).push(departure);
+    }
+    this.#sendPacked(outbox, others);
+    return others;
+  }
+
+  #sendPacked(outbox: Outbox, others: Departure[]): void {
+    const packed = this.#packed;
+    if (packed.length === 0) return;
+    outbox.send();
+    for (let i = 0; i < packed.length; i += 1) {
+      const departure = packed[i] as Departure;
+      if (departure.sent(outbox, i)) others.push(departure);
+    }
+    packed.length = 0;
   }
 
   // --- the turn ------------------------------------------------------------------------------------------------------
@@ -331,6 +372,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
         // No more than the budget has left is asked for: the rest keeps its place in the kernel's queue.
         const asked = Math.min(left, (this.demultiplexer.events.length / 3) | 0);
         this.#cursor = 0;
+        this.#received = 0;
         this.#count = this.demultiplexer.wait(asked);
         this.counters.events += this.#count;
         if (this.#count === 0) return;
@@ -352,10 +394,34 @@ export class Dispatcher implements RegistrationHost, SelectHost {
 
   /** Dispatches the batch from the cursor on; `false` when the byte or time budget stopped it. */
   #dispatchBatch(deadline: number): boolean {
+    if (this.#dispatchEvents(deadline)) return true;
+    this.counters.budgetHits += 1;
+    // Between two turns nothing is in nobody's hands.
+    this.keepReceived();
+    return false;
+  }
+
+  /** What was received for events that have not come to their turn is given to its owners now, to keep. */
+  keepReceived(): void {
+    const { events } = this.demultiplexer;
+    for (let i = this.#cursor; i < this.#received; i += 1) {
+      const at = i * 3;
+      if (((events[at + 2] as number) & AHEAD) === 0) continue;
+      events[at + 2] = (events[at + 2] as number) & ~AHEAD;
+      const watch = this.#watches[events[at] as number];
+      if (watch === undefined || watch.generation !== events[at + 1] || watch.registration === null) continue;
+      (watch.registration.handler as ReceivingHandler)[KEEP](watch.registration, i);
+    }
+    this.#received = this.#cursor;
+  }
+
+  #dispatchEvents(deadline: number): boolean {
     const { events } = this.demultiplexer;
     const mostBytes = this.#budgets.bytes;
     let looked = deadline - this.#budgets.ms;
     while (this.#cursor < this.#count) {
+      if (this.#cursor === this.#received)
+        this.#received = this.demultiplexer.receiveAhead?.(this.#cursor, this.#count) ?? this.#count;
       const at = this.#cursor * 3;
       this.#cursor += 1;
       const watch = this.#watches[events[at] as number];
@@ -367,21 +433,19 @@ export class Dispatcher implements RegistrationHost, SelectHost {
         this.#untimed = 0;
         this.#stride = now - looked > QUICK_MS ? 1 : Math.min(this.#stride * 2, MOST_UNTIMED_EVENTS);
         looked = now;
-        if (now >= deadline && this.#cursor < this.#count) {
-          this.counters.budgetHits += 1;
-          return false;
-        }
+        if (now >= deadline && this.#cursor < this.#count) return false;
       }
-      if (this.turnBytes >= mostBytes && this.#cursor < this.#count) {
-        this.counters.budgetHits += 1;
-        return false;
-      }
+      if (this.turnBytes >= mostBytes && this.#cursor < this.#count) return false;
     }
     return true;
   }
 
   #dispatch(watch: Watch, mask: number): void {
     const { registration } = watch;
+    if ((mask & AHEAD) !== 0) {
+      if (registration !== null) this.#deliver(registration, mask);
+      return;
+    }
     let heard = false;
     const hit = registration === null ? 0 : mask & registration.interest;
     if (registration !== null && hit !== 0 && (hit !== READ_CLOSED || !watch.hangupTold)) {
@@ -391,16 +455,30 @@ export class Dispatcher implements RegistrationHost, SelectHost {
       else this.#callHandler(registration, handler, mask);
     }
     if (watch.selectors !== null && this.selects.report(watch, mask)) heard = true;
-    if (!heard) this.#park(watch);
+    if (!heard) this.#park(watch, mask);
+  }
+
+  /** What was received for it is its own, whether it still wants to be told or not. */
+  #deliver(registration: SocketRegistration, mask: number): void {
+    const handler = registration.handler as ReceivingHandler;
+    const index = this.#cursor - 1;
+    try {
+      if ((mask & registration.interest & WRITABLE) !== 0) handler.writable?.(registration.socket, registration);
+      if (registration.active) handler[RECEIVED](registration, index);
+    } catch (error) {
+      this.failed(error, registration);
+    }
   }
 
   /**
    * Nothing of it is wanted. Where that is a set which a select has left armed, it is disarmed now; otherwise it is a
    * hang-up or an error, which cannot be masked: out of the kernel until the next `modify` or select.
    */
-  #park(watch: Watch): void {
+  #park(watch: Watch, mask: number): void {
     if (watch.armed === 0) return;
     const { wanted } = watch;
+    // The interest was changed by another handler of the batch; the next wait tells no more of it.
+    if (wanted === watch.armed && (mask & (HANGUP | ERROR)) === 0) return;
     if (wanted !== 0 && wanted !== watch.armed) {
       this.rearm(watch);
       return;

@@ -44,13 +44,18 @@ export interface Core {
   sendChunk(chunk: Uint8Array): number | undefined;
   receive(): void;
   borrow(fd: number): number;
+  /** Sends what stands in the outbox: see `backend/kernel/outbox.ts`. */
+  sendAll(): void;
+  setOutbox(bytes: Uint8Array, sends: Int32Array): number;
   setBlock(block: Uint8Array): number;
   setPool(pool: Uint8Array, offset: number): number;
-  openDemultiplexer(turn: () => void, triples: Int32Array): number;
+  openDemultiplexer(turn: () => void, triples: Int32Array, received: Int32Array): number;
   closeDemultiplexer(id: number): number;
   add(id: number, fd: number, slot: number, generation: number, interest: number): number;
   watch(id: number, fd: number, slot: number, generation: number, interest: number): number;
   wait(id: number, capacity: number): number;
+  /** Receives for events of the latest wait: see `backend/kernel/ahead.ts`. */
+  receiveAhead(): void;
   schedule(id: number, delayMs: number): number;
   hold(id: number, on: number): number;
   threadWaker(): number;
@@ -65,7 +70,10 @@ export interface Core {
 /** What the core returns for an argument that JavaScript should have checked. */
 export const BAD_ARGUMENT = -100000;
 
-/** The registers of `recvPinned`, `sendPinned`, `sendChunk` and `receive`: three go in, the result comes out. */
+/**
+ * The registers of the functions without arguments and of `sendChunk`: three go in, the result comes out, and with it from
+ * `receive` and `receiveAhead` an offset.
+ */
 export const REGISTER_FD = 0;
 export const REGISTER_OFFSET = 1;
 export const REGISTER_LENGTH = 2;

@@ -80,6 +80,7 @@ export class Reactor<Context = {}> {
       dispatcher: this.#dispatcher,
       metrics: this.#unheard,
       hangupWhilePaused: this.#backend.capabilities.hangupWhilePaused,
+      receivesAhead: this.#backend.demultiplexer.receiveAhead !== undefined,
     };
   }
 

@@ -27,6 +27,12 @@ export const READ_CLOSED = 16;
 /** What an interest may hold. */
 export const INTEREST_MASK: number = READABLE | WRITABLE | ERROR | READ_CLOSED;
 
+/**
+ * Between the reactor and its backend only. In an interest: receive for this socket before its handler runs. In a mask: that
+ * was done.
+ */
+export const AHEAD = 32;
+
 /** The result of a verb that could do nothing without blocking (`EAGAIN`). A value, never an exception. */
 export const WOULD_BLOCK = -1;
 

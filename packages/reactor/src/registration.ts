@@ -1,7 +1,16 @@
 /** What a reactor knows of a socket that it watches: the user's registration, and the selects that wait for it. */
 import type { BackendHost, BackendSocket } from './backend/backend.js';
 import { describe, misuse } from './errors.js';
-import { describeReadiness, ERROR, HANGUP, INTEREST_MASK, READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
+import {
+  AHEAD,
+  describeReadiness,
+  ERROR,
+  HANGUP,
+  INTEREST_MASK,
+  READ_CLOSED,
+  READABLE,
+  WRITABLE,
+} from './readiness.js';
 import type { Socket } from './socket.js';
 
 /**
@@ -43,6 +52,17 @@ export interface Registration<Data = unknown> {
   unregister(): void;
 }
 
+/** The methods of a handler that is given what was received ahead for it (a connection's: see {@link AHEAD}). */
+export const RECEIVED: unique symbol = Symbol('received');
+export const KEEP: unique symbol = Symbol('keep');
+
+export interface ReceivingHandler extends ReadinessHandler<unknown> {
+  /** Its turn has come: `index` is the event whose bytes it takes of the demultiplexer. */
+  [RECEIVED](registration: SocketRegistration, index: number): void;
+  /** As RECEIVED, but for later: nobody is told now. */
+  [KEEP](registration: SocketRegistration, index: number): void;
+}
+
 /** Any handler: the dispatcher does not know the user's type of `data`. */
 export type AnyHandler = ReadinessHandler<unknown>;
 
@@ -78,6 +98,11 @@ export class SocketRegistration implements Registration<unknown> {
 
   get socket(): Socket {
     return this.watch.socket;
+  }
+
+  /** Whether it takes what was received ahead. */
+  get receives(): boolean {
+    return (this.handler as ReceivingHandler)[RECEIVED] !== undefined;
   }
 
   get active(): boolean {
@@ -128,7 +153,8 @@ export class Watch {
   get wanted(): number {
     const interest = this.registration === null ? 0 : this.registration.interest;
     const hint = this.hangupTold ? interest & ~READ_CLOSED : interest;
-    return this.selectors === null ? hint : hint | this.selectors.interest;
+    if (this.selectors !== null) return hint | this.selectors.interest;
+    return (hint & READABLE) !== 0 && this.registration?.receives === true ? hint | AHEAD : hint;
   }
 }
 

@@ -1,4 +1,5 @@
 /** What a connection has still to send: references to the user's chunks, gathered into as few calls as the system allows. */
+import type { Outbox } from './backend/backend.js';
 import { WOULD_BLOCK } from './readiness.js';
 import type { Socket } from './socket.js';
 
@@ -29,6 +30,13 @@ export class WriteQueue {
     this.#sent = 0;
     this.#taken = 0;
     this.bytes = 0;
+  }
+
+  /** Copies all of it into an outbox that has room for it. */
+  pack(outbox: Outbox): void {
+    if (this.#first !== null) outbox.put(this.#sent === 0 ? this.#first : this.#first.subarray(this.#sent));
+    if (this.#rest !== null)
+      for (let i = this.#taken; i < this.#rest.length; i += 1) outbox.put(this.#rest[i] as Uint8Array);
   }
 
   /** Sends until nothing is left (`true`) or the socket would block (`false`). Throws the SocketError of send. */

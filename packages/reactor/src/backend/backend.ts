@@ -106,6 +106,22 @@ export interface SocketSpec {
   readonly protocol: number;
 }
 
+/**
+ * Small sends of many sockets that leave in one go: each is opened and filled, then all are sent, then each asked for its
+ * result. Nothing else happens between the first `open` and the last `result`.
+ */
+export interface Outbox {
+  /** Makes room for `bytes` of `socket`; `false` where they are too many to be copied, or where it is full. */
+  open(socket: BackendSocket, bytes: number): boolean;
+  /** Copies a part of what the latest `open` made room for. */
+  put(chunk: Uint8Array): void;
+  /** Whether an `open` found no room that there is after `send`. */
+  readonly full: boolean;
+  send(): void;
+  /** What `send` of the socket would have returned for the `index`th that was opened; throws its SocketError. */
+  result(socket: BackendSocket, index: number): number;
+}
+
 /** Tells which watched sockets are ready. */
 export interface Demultiplexer {
   /** Triples (slot, generation, mask), written by `wait`. */
@@ -116,6 +132,15 @@ export interface Demultiplexer {
 
   /** Reports what is ready now, without waiting, and returns the count of triples. */
   wait(capacity: number): number;
+
+  /**
+   * Optional, as {@link received} is. Receives for the events of the latest `wait` from index `from` to `count` whose
+   * interest holds AHEAD, as `receive(false)` of their sockets would, sets AHEAD in their masks, and returns the index it
+   * has come to. The results stand until the next call.
+   */
+  receiveAhead?(from: number, count: number): number;
+  /** What was received ahead for the event at `index`: as {@link BackendSocket.receive} gives or throws it. */
+  received?(socket: BackendSocket, index: number): Buffer | 0 | -1;
 
   /**
    * Looks at `sockets` whether they are watched or not: `masks[i]` comes in as the interest of `sockets[i]` and goes out
@@ -146,6 +171,8 @@ export interface Backend extends Disposable {
   readonly capabilities: Capabilities;
   readonly demultiplexer: Demultiplexer;
   readonly driver: Driver;
+  /** Where small sends are gathered, on backends that gain by it. */
+  readonly outbox?: Outbox;
 
   /** Called once, before everything else, by the reactor that it serves; a second call throws `ERR_REACTOR_BACKEND`. */
   attach(host: BackendHost): void;

@@ -3,16 +3,17 @@
  * native core in the same crossing; a larger one takes the block along, and a new one is made. So a chunk belongs to
  * its receiver, a kept chunk retains at most 8 KiB (64 KiB for a large read), and an idle connection holds no memory.
  */
-import { type Core, REGISTER_FD, REGISTER_RESULT } from '../../native.js';
+import { type Core, REGISTER_FD, REGISTER_OFFSET, REGISTER_RESULT } from '../../native.js';
 
 const BLOCK_BYTES = 64 * 1024;
 const POOL_BYTES = 8 * 1024;
 /** As FDS_SMALL_BYTES of the native core. */
 const SMALL_BYTES = 4 * 1024;
 
-type BufferView = new (memory: ArrayBuffer, offset: number, length: number) => Buffer;
+/** A view that is made without a check of its arguments. */
+export type BufferView = new (memory: ArrayBuffer, offset: number, length: number) => Buffer;
 // Buffer.from(memory, offset, length) checks its arguments anew, at three times the cost.
-const View = (Buffer as unknown as Record<symbol, BufferView>)[Symbol.species] as BufferView;
+export const View = (Buffer as unknown as Record<symbol, BufferView>)[Symbol.species] as BufferView;
 
 /** Memory that is not cleared: it is read only where bytes were received, and clearing costs more than all the rest. */
 function allocate(bytes: number): ArrayBuffer {
@@ -23,14 +24,14 @@ export class ChunkReader {
   readonly #core: Core;
   readonly #registers: Int32Array;
   #block = allocate(BLOCK_BYTES);
-  #pool = allocate(POOL_BYTES);
-  #offset = 0;
+  /** Where small reads stand, until it is full and another takes its place. */
+  pool: ArrayBuffer = allocate(POOL_BYTES);
 
   constructor(core: Core, registers: Int32Array) {
     this.#core = core;
     this.#registers = registers;
     core.setBlock(new Uint8Array(this.#block));
-    core.setPool(new Uint8Array(this.#pool), 0);
+    core.setPool(new Uint8Array(this.pool), 0);
   }
 
   /** Reads from `fd`: the count, or a negative errno. {@link take} gives the bytes, and must follow at once. */
@@ -44,28 +45,24 @@ export class ChunkReader {
   /** The `count` bytes of the latest {@link read}. */
   take(count: number, borrow: boolean): Buffer {
     if (borrow) return new View(this.#block, 0, count);
-    if (count >= SMALL_BYTES) return this.#takeBlock(count);
-    if (this.#offset + count > POOL_BYTES) return this.#refill(count);
-    const chunk = new View(this.#pool, this.#offset, count);
-    // Aligned to 8 bytes, as Node's own pool is: typed arrays can be laid over a chunk.
-    this.#offset = (this.#offset + count + 7) & ~7;
-    return chunk;
+    const offset = this.#registers[REGISTER_OFFSET] as number;
+    return offset < 0 ? this.takeLeft(count) : new View(this.pool, offset, count);
   }
 
-  #takeBlock(count: number): Buffer {
+  /** The `count` bytes at the beginning of the block: too many to be copied, or the pool had no room for them. */
+  takeLeft(count: number): Buffer {
     const chunk = new View(this.#block, 0, count);
+    if (count < SMALL_BYTES) return this.#refill(chunk);
     this.#block = allocate(BLOCK_BYTES);
     this.#core.setBlock(new Uint8Array(this.#block));
     return chunk;
   }
 
-  /** The pool had no room, so the core copied nothing: the bytes still stand at the beginning of the block. */
-  #refill(count: number): Buffer {
-    this.#pool = allocate(POOL_BYTES);
-    this.#offset = (count + 7) & ~7;
-    const chunk = new View(this.#pool, 0, count);
-    chunk.set(new Uint8Array(this.#block, 0, count));
-    this.#core.setPool(new Uint8Array(this.#pool), this.#offset);
+  #refill(bytes: Uint8Array): Buffer {
+    this.pool = allocate(POOL_BYTES);
+    const chunk = new View(this.pool, 0, bytes.length);
+    chunk.set(bytes);
+    this.#core.setPool(new Uint8Array(this.pool), (bytes.length + 7) & ~7);
     return chunk;
   }
 }

@@ -13,7 +13,9 @@ import type {
   Driver,
   SocketSpec,
 } from '../backend.js';
+import { ReceivedAhead } from './ahead.js';
 import { ChunkReader } from './chunks.js';
+import { KernelOutbox } from './outbox.js';
 import { PINNED_RECV, PINNED_SEND, PinnedBuffer } from './pinned.js';
 import { FAMILY_CODE, type KernelContext, KernelSocket, TYPE_CODE } from './socket.js';
 
@@ -44,7 +46,9 @@ const CAPABILITIES: Capabilities = {
 
 /** What the reactors of a thread share: their turns never overlap. */
 interface ThreadState {
+  readonly registers: Int32Array;
   readonly chunks: ChunkReader;
+  readonly outbox: KernelOutbox;
   readonly packedPeer: Float64Array;
   readonly recvBuffer: PinnedBuffer;
   readonly sendBuffer: PinnedBuffer;
@@ -57,6 +61,8 @@ function threadState(core: Core): ThreadState {
     const registers = new Int32Array(REGISTERS);
     core.setRegisters(registers);
     thread = {
+      registers,
+      outbox: new KernelOutbox(core, registers),
       chunks: new ChunkReader(core, registers),
       packedPeer: new Float64Array(1),
       recvBuffer: new PinnedBuffer(core, registers, PINNED_RECV),
@@ -72,7 +78,10 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
   readonly reason: string;
   readonly capabilities = CAPABILITIES;
   readonly events = new Int32Array(3 * BATCH);
+  readonly outbox: KernelOutbox;
   readonly #core: Core;
+  readonly #thread: ThreadState;
+  readonly #ahead: ReceivedAhead;
   #context: KernelContext | undefined;
   #id = -1;
   #immediate: NodeJS.Immediate | undefined;
@@ -82,6 +91,9 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
   constructor(core: Core, reason: string) {
     this.#core = core;
     this.reason = reason;
+    this.#thread = threadState(core);
+    this.outbox = this.#thread.outbox;
+    this.#ahead = new ReceivedAhead(core, this.#thread.registers, this.#thread.chunks, BATCH);
   }
 
   get demultiplexer(): Demultiplexer {
@@ -95,8 +107,8 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
   attach(host: BackendHost): void {
     if (this.#context !== undefined)
       throw misuse('ERR_REACTOR_BACKEND', 'this backend serves a reactor already: each needs one of its own');
-    this.#context = { core: this.#core, host, ...threadState(this.#core) };
-    const id = this.#core.openDemultiplexer(() => host.turn(), this.events);
+    this.#context = { core: this.#core, host, ...this.#thread };
+    const id = this.#core.openDemultiplexer(() => host.turn(), this.events, this.#ahead.results);
     if (id < 0) throw new SocketError(id, 'epoll_create1');
     this.#id = id;
     this.#runTurn = () => {
@@ -161,6 +173,15 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
   wait(capacity: number): number {
     const count = this.#core.wait(this.#id, capacity);
     return Math.max(count, 0);
+  }
+
+  receiveAhead(from: number, count: number): number {
+    return this.#ahead.receive(this.#id, from, count);
+  }
+
+  received(socket: BackendSocket, index: number): Buffer | 0 | -1 {
+    const count = this.#ahead.results[2 * index] as number;
+    return count > 0 ? this.#ahead.take(index) : (socket as KernelSocket).receivedNothing(count);
   }
 
   look(sockets: readonly BackendSocket[], masks: Int32Array, timeoutMs: number | null): number {

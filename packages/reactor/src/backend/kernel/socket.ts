@@ -165,9 +165,13 @@ export class KernelSocket implements BackendSocket {
   receive(borrow: boolean): Buffer | 0 | -1 {
     const { chunks } = this.#kind.context;
     const count = chunks.read(this.#fd, borrow);
-    if (count > 0) return chunks.take(count, borrow);
+    return count > 0 ? chunks.take(count, borrow) : this.receivedNothing(count);
+  }
+
+  /** The result of a receive that gave no bytes: the end of the stream, a would-block, or its error. */
+  receivedNothing(count: number): 0 | -1 {
     if (count === -EAGAIN) return WOULD_BLOCK;
-    if (count === 0) return this.#endOfStream() as 0;
+    if (count === 0) return this.#endOfStream();
     throw new SocketError(count, 'recv', this.remoteAddress);
   }
 
@@ -181,7 +185,7 @@ export class KernelSocket implements BackendSocket {
       if (flags === undefined) count = sendBuffer.transfer(this.#fd, from, at, size);
       count ??= core.send(this.#fd, from, at, size, flags ?? 0);
     }
-    return count >= 0 ? count : this.#sendFailed(count, from, offset, length, flags);
+    return count >= 0 ? count : this.sendFailed(count, from, offset, length, flags);
   }
 
   sendv(chunks: readonly Uint8Array[]): number {
@@ -191,7 +195,7 @@ export class KernelSocket implements BackendSocket {
     const count = this.#kind.context.core.sendv(this.#fd, chunks.slice(), 0);
     if (count >= 0) return count;
     for (const chunk of chunks) checkRange(chunk, 0, chunk?.length, 'sendv');
-    return this.#sendFailed(count);
+    return this.sendFailed(count);
   }
 
   takeError(): SocketError | null {
@@ -273,7 +277,7 @@ export class KernelSocket implements BackendSocket {
     const timeout = checkTimeout(options.timeoutMs, 'timeoutMs');
     const count = this.#kind.context.core.sendAllSync(this.#fd, from, timeout ?? -1);
     if (count >= 0) return count;
-    return count === -EINTR ? INTERRUPTED : this.#sendFailed(count, from, 0, from?.length, 0);
+    return count === -EINTR ? INTERRUPTED : this.sendFailed(count, from, 0, from?.length, 0);
   }
 
   acceptSync(options: { timeoutMs?: number } = {}): Socket | null {
@@ -351,7 +355,8 @@ export class KernelSocket implements BackendSocket {
     throw new SocketError(count === BAD_ARGUMENT ? -os.errno.EINVAL : count, 'recv', this.remoteAddress);
   }
 
-  #sendFailed(count: number, from?: unknown, offset?: unknown, length?: unknown, flags?: unknown): number {
+  /** The result of a send that sent nothing: a would-block, or its error. */
+  sendFailed(count: number, from?: unknown, offset?: unknown, length?: unknown, flags?: unknown): number {
     // ENOBUFS too means that the system has no room at the moment.
     if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
     if (count === BAD_ARGUMENT && from !== undefined) {
