@@ -350,13 +350,12 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   /** The backend has received for it: told now, unless another handler of the batch has paused it meanwhile. */
   #onReceived(index: number): void {
     const received = this.#received(index);
-    if (received === -1) return;
     if (this.#flow === FLOWING && (this.#rarity === null || this.#rarity.kept.length === 0)) {
-      this.#onIncoming(received);
+      if (received !== -1) this.#onIncoming(received);
       return;
     }
     const { kept } = this.#rare();
-    kept.push(received);
+    if (received !== -1) kept.push(received);
     this.#tellKept(kept);
   }
 

@@ -1,5 +1,6 @@
 /** The kernel backend: real descriptors, epoll on Linux, and libuv only as the starter of turns. */
 import { constants as os } from 'node:os';
+import { performance } from 'node:perf_hooks';
 import type { Family } from '../../address.js';
 import { misuse, SocketError, socketError } from '../../errors.js';
 import { BAD_ARGUMENT, type Core, REGISTERS } from '../../native.js';
