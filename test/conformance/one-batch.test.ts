@@ -146,7 +146,6 @@ describeBackends('connections of one batch', (stage) => {
     const reactor = stage.reactor({
       onHandlerError: (error) => {
         failures.add(error);
-        return 'ignore';
       },
     });
     const heard = new Log<string>();
