@@ -2,6 +2,7 @@
 import { READABLE, type Registration, type Socket, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
+import { connected } from '../support/connections.js';
 import { arrived, listening, owned, pair, pairs, withPeer } from '../support/sockets.js';
 import { Log, rounds } from '../support/waiting.js';
 
@@ -282,6 +283,58 @@ describeBackends('dispatch', (stage) => {
     await order.reaches(3);
     const turn = Number(order.entries[0]?.split(' ')[1]);
     expect(order.entries).toEqual([`socket ${turn}`, `task ${turn + 1}`, `socket ${turn + 1}`]);
+  });
+
+  it('a turn: tasks, timers, sockets of a batch, the flush; then the promises, a select among them (45, L1)', async () => {
+    const reactor = stage.reactor();
+    const [socket, other] = await batch(reactor, 2);
+    const { connection } = await connected(reactor, {}, { highWaterMark: 1, lowWaterMark: 0 });
+    const order = new Log<string>();
+    const note = (what: string) => order.add(`${what} ${reactor.metrics.turns}`);
+    connection.on('drain', () => note('flush'));
+    const registration = reactor.register(socket as Socket, 0, () => {
+      note('socket');
+      registration.modify(0);
+    });
+    let turn = 0;
+    reactor.post(() => {
+      turn = reactor.metrics.turns + 1;
+      reactor.setTimer(0, () => note('timer'));
+      void reactor.select([], [other as Socket], []).then(() => note('select'));
+      reactor.post(() => {
+        note('task');
+        registration.modify(WRITABLE);
+        connection.write('more than the high-water mark');
+      });
+    });
+    await order.reaches(5);
+    expect(order.entries).toEqual(['task', 'timer', 'socket', 'flush', 'select'].map((what) => `${what} ${turn}`));
+  });
+
+  it('promises and ticks of the handlers of one batch run after the last of them (L5)', async () => {
+    const reactor = stage.reactor();
+    const order = new Log<string>();
+    for (const socket of await batch(reactor, 4))
+      reactor.register(socket, WRITABLE, (_socket, _readiness, registration) => {
+        registration.unregister();
+        order.add('handler');
+        void Promise.resolve().then(() => order.add('later'));
+        process.nextTick(() => order.add('later'));
+      });
+    await order.reaches(12);
+    expect(order.entries).toEqual([...Array(4).fill('handler'), ...Array(8).fill('later')]);
+  });
+
+  it('a full batch is followed by another wait in the same turn while budget is left (D18)', async () => {
+    const reactor = stage.reactor({ eventBudget: 5000, turnBudgetMs: 5000 });
+    const turns = new Log<number>();
+    for (const socket of await batch(reactor, 1100))
+      reactor.register(socket, WRITABLE, (_socket, _readiness, registration) => {
+        registration.unregister();
+        turns.add(reactor.metrics.turns);
+      });
+    await turns.reaches(1100);
+    expect(new Set(turns.entries).size).toBe(1);
   });
 
   it('handlers run in the top of the loop: never within a call of the reactor', async () => {

@@ -1,7 +1,8 @@
 /** Parked registrations and hang-ups: what nobody asked for must cost nothing. */
-import { ERROR, READ_CLOSED, READABLE } from '@fdset/reactor';
+import { ERROR, READ_CLOSED, READABLE, type Registration } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
+import { closing, connected, recorder } from '../support/connections.js';
 import { arrived, pair, withPeer } from '../support/sockets.js';
 import { delay, Log, rounds, thrown } from '../support/waiting.js';
 
@@ -67,6 +68,70 @@ describeBackends('parking', (stage) => {
     await hangups.reaches(2);
     expect(socket.recv(Buffer.alloc(16))).toBe(6);
   });
+
+  stage.needs('hangupWhilePaused')(
+    'a modify within the report asks for READ_CLOSED anew, for a function as for a handler (77)',
+    async () => {
+      const reactor = stage.reactor();
+      for (const form of ['function', 'handler'] as const) {
+        const { socket, peer } = await withPeer(reactor);
+        const told = new Log<string>();
+        const hear = (_socket: unknown, registration: Registration) => {
+          told.add(form);
+          if (told.entries.length < 3) registration.modify(READ_CLOSED);
+        };
+        if (form === 'handler') reactor.register(socket, READ_CLOSED, { hangup: hear });
+        else reactor.register(socket, READ_CLOSED, (ready, _readiness, registration) => hear(ready, registration));
+        peer.end();
+        await told.reaches(3);
+        await rounds(20);
+        expect(told.entries).toHaveLength(3);
+      }
+    },
+  );
+
+  stage.needs('hangupWhilePaused')(
+    'READ_CLOSED beside READABLE is told once, while the input is told on (77)',
+    async () => {
+      const reactor = stage.reactor();
+      const { socket, peer } = await withPeer(reactor);
+      const told = new Log<string>();
+      reactor.register(socket, READABLE | READ_CLOSED, {
+        readable(ready, registration) {
+          told.add(`readable ${ready.recv(Buffer.alloc(2))}`);
+          if (told.entries.at(-1) === 'readable 0') registration.unregister();
+        },
+        hangup: () => told.add('hangup'),
+      });
+      peer.end('abcdef');
+      await told.reaches(5);
+      await rounds(10);
+      expect(told.entries.filter((entry) => entry !== 'hangup')).toEqual(
+        [2, 2, 2, 0].map((count) => `readable ${count}`),
+      );
+      expect(told.entries.filter((entry) => entry === 'hangup')).toHaveLength(1);
+    },
+  );
+
+  stage.needs('hangupWhilePaused')(
+    'a paused connection is told of its peer’s hang-up once, and then costs nothing (77)',
+    async () => {
+      const reactor = stage.reactor();
+      const told = recorder();
+      const { connection, peer } = await connected(reactor, told.handler);
+      connection.pause();
+      peer.end('unread');
+      await told.calls.reaches(2);
+      await rounds(20);
+      const { turns } = reactor.metrics;
+      await delay(50);
+      expect(reactor.metrics.turns - turns).toBeLessThanOrEqual(1);
+      expect(told.calls.entries).toEqual(['open', 'hangup']);
+      connection.resume();
+      await closing(connection);
+      expect(told.calls.entries).toEqual(['open', 'hangup', 'data unread', 'end', 'close peer']);
+    },
+  );
 
   if (!stage.capabilities.hangupWhilePaused)
     it('READ_CLOSED alone is refused with ENOTSUP, which names the capability', async () => {

@@ -265,6 +265,37 @@ describeBackends('process life', (stage) => {
     expect(open.filter((line) => / ([3-9]|\d\d+) -> socket:/.test(line))).toEqual([]);
   });
 
+  it('children that are forked while it serves disturb nothing, and hold nothing open (99)', async () => {
+    const { lines, code } = await run(`
+      import { spawn } from 'node:child_process';
+      const echo = { data(connection, chunk) { connection.write(chunk); } };
+      const listener = await reactor.serve(LOOPBACK, echo);
+      const address = listener.socket.localAddress;
+      const connection = await reactor.open(address);
+      let got = 0;
+      connection.on('data', (chunk) => { got += chunk.length; connection.write(chunk); });
+      connection.write('round and round');
+      const children = [];
+      for (let i = 0; i < 4; i += 1) {
+        const before = got;
+        const child = spawn('sleep', ['30'], { stdio: 'ignore' });
+        await new Promise((resolve) => child.once('spawn', resolve));
+        children.push(child);
+        while (got < before + 1000) await new Promise((resolve) => setImmediate(resolve));
+      }
+      const accepted = [...reactor.registrations()].map(({ data }) => data).find((each) => each?.remoteAddress && each !== connection);
+      const seen = new Promise((resolve) => accepted.once('close', (info) => resolve(info.by)));
+      connection.reset();
+      console.log(await seen);
+      await listener.close();
+      // A child that held the listening socket would keep the port taken.
+      const again = await reactor.listen(address);
+      again.close();
+      console.log('free');
+      for (const child of children) child.kill();`);
+    expect({ lines, code }).toEqual({ lines: ['error', 'free'], code: 0 });
+  });
+
   describe('a worker thread that is the only user of the package', () => {
     /** Runs `source` in a worker thread, three times, and `after` in the main thread beside it. */
     const inWorker = (source: string, after: string): Promise<Outcome> =>

@@ -47,6 +47,24 @@ describeBackends('re-entrancy', (stage) => {
     expect(called.entries).toEqual(['closed']);
   });
 
+  it('close of the reactor in a posted task drops the tasks, timers and sockets of the same turn', async () => {
+    const reactor = stage.reactor();
+    const [socket] = await pair(reactor);
+    const called = new Log<string>();
+    reactor.post(() => {
+      reactor.setTimer(0, () => called.add('timer'));
+      reactor.post(() => {
+        called.add('first');
+        reactor.register(socket, WRITABLE, () => called.add('socket'));
+        reactor.close();
+      });
+      reactor.post(() => called.add('second'));
+    });
+    await called.reaches(1);
+    await rounds(10);
+    expect(called.entries).toEqual(['first']);
+  });
+
   it.each(['open', 'data', 'end', 'close'] as const)(
     'close of the reactor in a connection’s method %s',
     async (method) => {

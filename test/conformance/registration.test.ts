@@ -1,11 +1,13 @@
 /** What a registration promises: items 1-22 of the list of select reactors, as far as they concern this API. */
-import { closeSync, openSync } from 'node:fs';
-import { ERROR, HANGUP, READ_CLOSED, READABLE, Reactor, WRITABLE } from '@fdset/reactor';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { ERROR, HANGUP, READ_CLOSED, READABLE, Reactor, type Socket, WRITABLE } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
+import { NodeProcess, runNode } from '../support/node-process.js';
 import { arrived, owned, pair, pairs, withPeer } from '../support/sockets.js';
-import { Log, rounds, thrown } from '../support/waiting.js';
+import { Log, once, rounds, thrown, until } from '../support/waiting.js';
 
 const nothing = () => {};
 
@@ -155,6 +157,145 @@ describeBackends('registration', (stage) => {
     expect(registration.active).toBe(false);
     socket.detach();
   });
+
+  stage.needs('rawDescriptors')(
+    'an ended registration does not touch the socket that has its number now (D6)',
+    async () => {
+      const reactor = stage.reactor();
+      const { socket: old, peer: _peer } = await withPeer(reactor);
+      const registration = reactor.register(old, READABLE, nothing);
+      const number = old.fileno();
+      old.close();
+      const [heir, far] = reactor.socketPair().map(owned) as [Socket, Socket];
+      const [mine, other] = heir.fileno() === number ? [heir, far] : [far, heir];
+      expect(mine.fileno()).toBe(number);
+      const called = new Log<number>();
+      reactor.register(mine, READABLE, (ready) => called.add(ready.recv(Buffer.alloc(8))));
+      registration.unregister();
+      old.close();
+      old[Symbol.dispose]();
+      other.send(Buffer.from('x'));
+      await called.reaches(1);
+      expect(called.entries).toEqual([1]);
+    },
+  );
+
+  stage.needs('rawDescriptors', 'adopt')(
+    'a number that got another file behind our back is watched anew by modify (D7)',
+    async () => {
+      const reactor = stage.reactor();
+      const [socket] = reactor.socketPair().map(owned) as [Socket, Socket];
+      const called = new Log<number>();
+      const registration = reactor.register(socket, READABLE, (_socket, readiness) => {
+        called.add(readiness);
+        registration.modify(0);
+      });
+      const number = socket.fileno();
+      // The kernel's entry goes with the file; a pipe of the child takes the number.
+      closeSync(number);
+      const child = spawn('cat', { stdio: 'pipe' });
+      expect(readlinkSync(`/proc/self/fd/${number}`)).toMatch(/^socket:/);
+      registration.modify(READABLE | WRITABLE);
+      await called.reaches(1);
+      expect(called.entries).toEqual([WRITABLE]);
+      registration.unregister();
+      socket.detach();
+      child.stdin.end();
+      await once(child, 'close');
+    },
+  );
+
+  stage.needs('rawDescriptors', 'adopt')(
+    'a descriptor that node:net watches too can be adopted and given back: no EEXIST, no abort (D22)',
+    async () => {
+      const reactor = stage.reactor();
+      const { socket, peer } = await withPeer(reactor);
+      const { fd } = (peer.socket as unknown as { _handle: { fd: number } })._handle;
+      const adopted = reactor.adopt(fd);
+      const called = new Log<number>();
+      reactor.register(adopted, WRITABLE, (_socket, readiness, registration) => {
+        called.add(readiness);
+        registration.unregister();
+      });
+      await called.reaches(1);
+      expect(adopted.detach()).toBe(fd);
+      socket.send(Buffer.from('still there'));
+      expect((await peer.receives(11)).toString()).toBe('still there');
+    },
+  );
+
+  stage.needs('adopt', 'socketPair')(
+    'two descriptors of one socket are two sockets; close of one leaves nothing of it in the kernel (20, 87)',
+    async () => {
+      const reactor = stage.reactor();
+      const [near, far] = reactor.socketPair().map(owned) as [Socket, Socket];
+      const node = new NodeProcess(
+        `
+        import { Reactor, READABLE } from '@fdset/reactor';
+        const reactor = new Reactor();
+        const [first, second] = [reactor.adopt(3), reactor.adopt(4)];
+        reactor.register(first, READABLE, (_socket, _readiness, own) => { own.modify(0); console.log('first'); });
+        const kept = reactor.register(second, READABLE, (_socket, _readiness, own) => { own.modify(0); console.log('second'); });
+        process.stdin.once('data', () => {
+          reactor.registrationOf(first).modify(READABLE);
+          first.close();
+          kept.modify(READABLE);
+          setTimeout(() => {
+            const { turns, stale } = reactor.metrics;
+            setTimeout(() => {
+              console.log(reactor.metrics.turns - turns, stale, second.recv(Buffer.alloc(8)));
+              process.exit();
+            }, 50);
+          }, 50);
+        });
+        console.log('ready');`,
+        { backend: stage.backend, descriptors: [near.fileno(), near.fileno()] },
+      );
+      await node.line(0);
+      far.send(Buffer.from('x'));
+      await node.line(2);
+      expect(node.lines.entries.slice(1, 3).sort()).toEqual(['first', 'second']);
+      node.child.stdin?.write('go');
+      expect((await node.ended()).lines.slice(3)).toEqual(['second', '0 0 1']);
+    },
+  );
+
+  stage.needs('rawDescriptors')('each reactor costs two descriptors at most, and gives them back (L10)', async () => {
+    const count = () => readdirSync('/proc/self/fd').length;
+    const before = count();
+    const reactors = Array.from({ length: 50 }, () => new Reactor({ backend: stage.backend }));
+    expect(count() - before).toBeLessThanOrEqual(100);
+    for (const reactor of reactors) reactor.close();
+    await until(() => count() <= before);
+  });
+
+  stage.needs('rawDescriptors')(
+    'without descriptors a reactor or socket is EMFILE, and those that are there go on (L10)',
+    async () => {
+      const { lines, code } = await runNode(
+        `
+      import { Reactor, WRITABLE } from '@fdset/reactor';
+      const reactor = new Reactor();
+      const [socket] = reactor.socketPair();
+      const made = [];
+      const codes = new Set();
+      try { for (;;) made.push(new Reactor()); } catch (error) { codes.add(error.code + ' ' + error.syscall); }
+      try { for (;;) made.push(reactor.socket()); } catch (error) { codes.add(error.code + ' ' + error.syscall); }
+      try { reactor.socketPair(); } catch (error) { codes.add(error.code + ' ' + error.syscall); }
+      console.log([...codes].join(', '));
+      await new Promise((resolve) => reactor.register(socket, WRITABLE, (_socket, _bits, own) => { own.unregister(); resolve(); }));
+      for (const each of made) each.close();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      new Reactor().close();
+      console.log('served');`,
+        { backend: stage.backend, through: ['prlimit', '--nofile=96:96'] },
+      );
+      expect({ lines, code }).toEqual({
+        lines: ['EMFILE epoll_create1, EMFILE socket, EMFILE socketpair', 'served'],
+        code: 0,
+      });
+    },
+  );
 
   it('close ends the registration; unregister afterwards is fine (8)', async () => {
     const reactor = stage.reactor();

@@ -4,10 +4,17 @@ import { READABLE, type Socket, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
+import { runNode } from '../support/node-process.js';
 import { arrived, filled, listening, owned, pair, pairs, withPeer } from '../support/sockets.js';
 import { delay, Log, once, rejection, rounds, thrown } from '../support/waiting.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** Keeps the thread for so long. */
+function busy(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
 const NONE: [Socket[], Socket[], Socket[]] = [[], [], []];
 
 describeBackends('select', (stage) => {
@@ -94,6 +101,94 @@ describeBackends('select', (stage) => {
     expect(over).toBe(false);
     peer.write('x');
     expect(await selected).toEqual([[socket], [], []]);
+  });
+
+  it.each([0.3, 1000, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 30 * DAY_MS])(
+    'a select of %d ms finds what comes before its time, and an abort ends it (25, 28)',
+    async (timeoutMs) => {
+      const reactor = stage.reactor();
+      const { socket, peer } = await withPeer(reactor);
+      const abort = new AbortController();
+      const aborted = rejection(reactor.select([socket], [], [], 30 * DAY_MS + timeoutMs, abort.signal));
+      const both = reactor.select([socket], [socket], [], timeoutMs);
+      abort.abort(new Error('enough'));
+      expect(await both).toEqual([[], [socket], []]);
+      expect((await aborted).message).toBe('enough');
+      if (timeoutMs < 1) return expect(await reactor.select([socket], [], [], timeoutMs)).toEqual(NONE);
+      const waiting = reactor.select([socket], [], [], timeoutMs);
+      await rounds(3);
+      peer.write('x');
+      expect(await waiting).toEqual([[socket], [], []]);
+    },
+  );
+
+  it('a select whose time passed while the thread was busy still finds what is ready (25)', async () => {
+    const reactor = stage.reactor();
+    const { socket, peer } = await withPeer(reactor);
+    const waiting = reactor.select([socket], [], [], 5);
+    await rounds(2);
+    peer.write('x');
+    // The emulated backend hears of it in the loop's next round, the kernel has it at once; the timer is overdue in both.
+    if (stage.backend === 'kernel') await arrived(socket, 1).then(() => busy(20));
+    else reactor.post(() => busy(20));
+    expect(await waiting).toEqual(stage.backend === 'kernel' ? [[socket], [], []] : expect.anything());
+    expect(await reactor.select([socket], [], [], 5000)).toEqual([[socket], [], []]);
+  });
+
+  it('a select that a handler calls is told in a later turn, not from the batch under way', async () => {
+    const reactor = stage.reactor();
+    const sockets = (await pairs(reactor, 2)).map(([client]) => client) as [Socket, Socket];
+    // Waiting for what never comes keeps both watched, so the demultiplexer has what the handlers' selects ask for.
+    const idle = rejection(reactor.select(sockets, [], []));
+    const turns = new Log<[called: number, told: number]>();
+    for (const socket of sockets)
+      reactor.register(socket, WRITABLE, (ready, _readiness, registration) => {
+        const other = sockets.find((each) => each !== ready) as Socket;
+        const called = reactor.metrics.turns;
+        registration.modify(0);
+        void reactor.select([], [other], []).then(() => turns.add([called, reactor.metrics.turns]));
+      });
+    await turns.reaches(2);
+    for (const [called, told] of turns.entries) expect(told).toBeGreaterThan(called);
+    reactor.close();
+    expect(await idle).toMatchObject({ code: 'ERR_REACTOR_CLOSED' });
+  });
+
+  it('50 selects over overlapping sets are each told their own subsets; a close ends only those that hold it', async () => {
+    const reactor = stage.reactor();
+    const made = await pairs(reactor, 10);
+    const servers = made.map(([, server]) => server);
+    const asked = Array.from({ length: 50 }, (_, i) => servers.filter((_server, at) => at !== 0 && (i + at) % 3 === 0));
+    const waiting = asked.map((set) => reactor.select(set, [], []));
+    const doomed = rejection(reactor.select([servers[0] as Socket, servers[1] as Socket], [], []));
+    await rounds(3);
+    servers[0]?.close();
+    expect(await doomed).toMatchObject({ code: 'EBADF' });
+    for (const [client] of made.slice(1)) client.send(Buffer.from('x'));
+    for (const [i, selected] of (await Promise.all(waiting)).entries()) {
+      expect(selected[0].length).toBeGreaterThan(0);
+      expect(selected[0]).toEqual((asked[i] as Socket[]).filter((socket) => selected[0].includes(socket)));
+      expect(selected.slice(1)).toEqual([[], []]);
+    }
+  });
+
+  it('signals interrupt no select: neither one whose handler returns nor one whose handler throws (26)', async () => {
+    const { lines, code } = await runNode(
+      `
+      import { Reactor } from '@fdset/reactor';
+      process.on('uncaughtException', (error) => console.log('uncaught ' + error.message));
+      process.on('SIGUSR2', () => console.log('heard'));
+      process.on('SIGWINCH', () => { throw new Error('of the signal'); });
+      const reactor = new Reactor();
+      const listener = await reactor.listen({ host: '127.0.0.1', port: 0 });
+      const began = performance.now();
+      setTimeout(() => process.kill(process.pid, 'SIGUSR2'), 30);
+      setTimeout(() => process.kill(process.pid, 'SIGWINCH'), 60);
+      const selected = await reactor.select([listener], [], [listener], 200);
+      console.log(JSON.stringify(selected), performance.now() - began >= 199);`,
+      { backend: stage.backend },
+    );
+    expect({ lines, code }).toEqual({ lines: ['heard', 'uncaught of the signal', '[[],[],[]] true'], code: 0 });
   });
 
   it('only the sets that were asked for are told, in the order that was given (29)', async () => {
@@ -313,6 +408,24 @@ describeBackends('select', (stage) => {
     peer.write('x');
     await arrived(socket, 1);
     expect(reactor.selectSync([socket, socket], [socket], [])).toEqual([[socket], [socket], []]);
+  });
+
+  stage.needs('selectSync')('selectSync rounds its time up, takes empty sets, and 30 days (28, D20, D21)', async () => {
+    const reactor = stage.reactor();
+    const { socket, peer } = await withPeer(reactor);
+    for (const timeoutMs of [0.3, 1.7]) {
+      const began = performance.now();
+      expect(reactor.selectSync([socket], [], [], timeoutMs)).toEqual(NONE);
+      expect(performance.now() - began).toBeGreaterThanOrEqual(timeoutMs);
+    }
+    const before = process.cpuUsage();
+    expect(reactor.selectSync([], [], [], 200)).toEqual(NONE);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(100);
+    peer.write('x');
+    await arrived(socket, 1);
+    for (const timeoutMs of [2 ** 31, 30 * DAY_MS, null])
+      expect(reactor.selectSync([socket], [], [], timeoutMs)).toEqual([[socket], [], []]);
   });
 
   stage.needs('selectSync')('selectSync refuses a closed socket with EBADF', async () => {

@@ -4,6 +4,7 @@ import { constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
+  type Address,
   type Capabilities,
   ERROR,
   HANGUP,
@@ -48,6 +49,18 @@ async function afterReset(reactor: Reactor, socket: Socket): Promise<Socket> {
 async function atEnd(socket: Socket): Promise<Socket> {
   await until(() => socket.recv(Buffer.alloc(64)) === 0);
   return socket;
+}
+
+/** Two UDP sockets, each connected to the other. */
+function datagramPair(reactor: Reactor): [Socket, Socket] {
+  const made = [0, 1].map(() => {
+    const socket = owned(reactor.socket({ type: 'datagram' }));
+    socket.bind({ host: '127.0.0.1', port: 0 });
+    return socket;
+  }) as [Socket, Socket];
+  made[0].connect(made[1].localAddress as Address);
+  made[1].connect(made[0].localAddress as Address);
+  return made;
 }
 
 /** The two ends of a FIFO, which is a pipe with a name. */
@@ -332,6 +345,55 @@ export const STATES: readonly State[] = [
       const [read, write] = pipe(reactor);
       write.close();
       return read;
+    },
+  },
+  {
+    name: 'a datagram of no bytes',
+    needs: ['datagramBatch'],
+    mask: READABLE | WRITABLE,
+    async make(reactor) {
+      const [socket, peer] = datagramPair(reactor);
+      expect(peer.send(Buffer.alloc(0))).toBe(0);
+      return socket;
+    },
+  },
+  {
+    name: 'connected UDP, its datagram refused',
+    needs: ['datagramBatch'],
+    mask: SETS,
+    async make(reactor) {
+      const [socket, peer] = datagramPair(reactor);
+      peer.close();
+      expect(socket.send(Buffer.from('x'))).toBe(1);
+      return afterReset(reactor, socket);
+    },
+  },
+  {
+    name: 'connected UDP, its datagram refused, and the error taken',
+    needs: ['datagramBatch'],
+    mask: WRITABLE,
+    async make(reactor) {
+      const [socket, peer] = datagramPair(reactor);
+      peer.close();
+      expect(socket.send(Buffer.from('x'))).toBe(1);
+      await afterReset(reactor, socket);
+      expect(socket.takeError()).toMatchObject({ code: 'ECONNREFUSED' });
+      return socket;
+    },
+  },
+  {
+    name: 'connected UDP with IP_RECVERR, its datagram refused, and the error taken: it stays in the error queue',
+    needs: ['datagramBatch', 'rawOptions'],
+    mask: SETS,
+    async make(reactor) {
+      const [socket, peer] = datagramPair(reactor);
+      // IPPROTO_IP, IP_RECVERR of <linux/in.h>.
+      socket.setRawOption(0, 11, Buffer.from(Int32Array.of(1).buffer));
+      peer.close();
+      expect(socket.send(Buffer.from('x'))).toBe(1);
+      await afterReset(reactor, socket);
+      expect(socket.takeError()).toMatchObject({ code: 'ECONNREFUSED' });
+      return socket;
     },
   },
 ];

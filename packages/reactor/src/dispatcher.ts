@@ -358,6 +358,8 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     const tasks = this.#tasks;
     this.#tasks = [];
     for (const task of tasks) {
+      // One before it may have closed the reactor.
+      if (this.closed) return;
       this.#run(task);
       this.hold(-1);
     }
@@ -520,14 +522,14 @@ export class Dispatcher implements RegistrationHost, SelectHost {
 
   #callBack(registration: SocketRegistration, callback: ReadinessCallback, mask: number): void {
     const { watch } = registration;
+    const readiness = (mask & registration.interest) | (mask & (HANGUP | READ_CLOSED));
+    const hangup = (mask & registration.interest & READ_CLOSED) !== 0;
     registration.readiness = mask;
+    // Before the call: a `modify` in it asks for the hang-up anew, as it does in a handler's `hangup`.
+    if (hangup) watch.hangupTold = true;
     try {
-      const readiness = (mask & registration.interest) | (mask & (HANGUP | READ_CLOSED));
       this.#awaited(callback(watch.socket, readiness, registration), registration);
-      if (registration.active && (mask & registration.interest & READ_CLOSED) !== 0) {
-        watch.hangupTold = true;
-        this.rearm(watch);
-      }
+      if (hangup && registration.active) this.rearm(watch);
     } catch (error) {
       this.failed(error, registration);
     } finally {

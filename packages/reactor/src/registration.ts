@@ -112,7 +112,7 @@ export class SocketRegistration implements Registration<unknown> {
   modify(interest: number): void {
     if (!this.active) throw misuse('ERR_REACTOR_CLOSED', 'modify: the registration has ended');
     // A park, or a hang-up that was told, ends with the same interest asked for again.
-    if (interest === this.interest && this.watch.armed === interest) return;
+    if (interest === this.interest && this.watch.armed === interest && !this.watch.hangupTold) return;
     checkInterest(interest, this.handler);
     const before = this.interest;
     this.interest = interest;

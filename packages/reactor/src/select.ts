@@ -32,6 +32,8 @@ interface PendingSelect {
   onAbort: (() => void) | undefined;
   /** Its sockets are counted in their slots. */
   armed: boolean;
+  /** The turn in which it was called, or the one before: what is told in it is not meant for this select. */
+  begun: number;
   done: boolean;
 }
 
@@ -80,6 +82,7 @@ export class SelectTable {
         signal,
         onAbort: undefined,
         armed: false,
+        begun: this.#host.counters.turns,
         done: false,
       };
       if (hasClosed(sets)) {
@@ -118,7 +121,8 @@ export class SelectTable {
   settle(): void {
     if (!this.#reported) return;
     this.#reported = false;
-    for (const select of this.#pending) if (select.armed) this.#tryFinish(select);
+    const turn = this.#host.counters.turns;
+    for (const select of this.#pending) if (select.armed && select.begun !== turn) this.#tryFinish(select, turn);
   }
 
   /** A socket is being closed: the selects that wait for it end with EBADF. */
@@ -165,9 +169,16 @@ export class SelectTable {
         if ((watch.wanted & ~watch.armed) !== 0) this.#host.rearm(watch);
       }
     if (select.timeoutMs !== null)
-      select.timer = this.#host.timers.add(select.timeoutMs, () => this.#finish(select, [[], [], []]), {
-        ref: false,
-      });
+      select.timer = this.#host.timers.add(select.timeoutMs, () => this.#expire(select), { ref: false });
+  }
+
+  /** The time is over: one more look, for a timer that was late (the thread was busy) is no proof that nothing came. */
+  #expire(select: PendingSelect): void {
+    try {
+      this.#finish(select, lookNow(this.#host, select.sets, 0) ?? [[], [], []]);
+    } catch (error) {
+      this.#finish(select, undefined, error);
+    }
   }
 
   #count(select: PendingSelect): void {
@@ -184,8 +195,7 @@ export class SelectTable {
     return watch.selectors;
   }
 
-  #tryFinish(select: PendingSelect): void {
-    const turn = this.#host.counters.turns;
+  #tryFinish(select: PendingSelect, turn: number): void {
     const found: Selected = [[], [], []];
     let any = false;
     for (let set = 0; set < 3; set += 1) {
