@@ -54,6 +54,7 @@ bool fds_define_options(napi_env env, napi_value exports, fds_state *state) {
     const char *name;
     int value;
   } constants[] = {
+      {"SOCK_STREAM", SOCK_STREAM},     {"SO_TYPE", SO_TYPE},
       {"SOL_SOCKET", SOL_SOCKET},       {"SO_REUSEADDR", SO_REUSEADDR},   {"SO_REUSEPORT", SO_REUSEPORT},
       {"SO_ACCEPTCONN", SO_ACCEPTCONN}, {"SO_KEEPALIVE", SO_KEEPALIVE},   {"SO_RCVBUF", SO_RCVBUF},         {"SO_SNDBUF", SO_SNDBUF},
       {"SO_BROADCAST", SO_BROADCAST},   {"SO_OOBINLINE", SO_OOBINLINE},   {"SO_LINGER", SO_LINGER},

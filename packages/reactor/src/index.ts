@@ -8,6 +8,15 @@ export type {
   Driver,
   SocketSpec,
 } from './backend/backend.js';
+export {
+  type Fault,
+  type FaultCalls,
+  type FaultChance,
+  type FaultOptions,
+  type FaultyCall,
+  type InjectedFault,
+  replayFaults,
+} from './backend/kernel/fault-plan.js';
 export type { BackendChoice } from './backend/select-backend.js';
 export { Connection } from './connection.js';
 export type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionOptions } from './connection-handler.js';

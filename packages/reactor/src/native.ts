@@ -96,10 +96,14 @@ function load(): Core | string {
   if (process.platform !== 'linux') return `there is no native core for ${process.platform} yet`;
   const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../native');
   const require = createRequire(import.meta.url);
+  // Another build of the core: one with sanitizers, which scripts/sanitize.mjs makes.
+  const other = process.env.FDSET_CORE;
   try {
+    if (other) return require(path.resolve(other)) as Core;
     return (require('node-gyp-build') as (folder: string) => Core)(folder);
   } catch (error) {
-    return `the native core is not built (${(error as Error).message.split('\n')[0]})`;
+    const [reason] = (error as Error).message.split('\n');
+    return other ? `FDSET_CORE cannot be loaded (${reason})` : `the native core is not built (${reason})`;
   }
 }
 

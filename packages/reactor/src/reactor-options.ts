@@ -1,5 +1,6 @@
 /** The options of a reactor and of its verbs, and its counters. */
 import type { Family } from './address.js';
+import type { FaultOptions } from './backend/kernel/fault-plan.js';
 import type { BackendChoice } from './backend/select-backend.js';
 import type { ConnectionOptions } from './connection-handler.js';
 import type { OnHandlerError } from './failure.js';
@@ -17,6 +18,8 @@ export interface ReactorOptions {
   /** Connections that one listener may accept in one turn (64). */
   acceptBudget?: number;
   onHandlerError?: OnHandlerError;
+  /** System calls that are to fail, for tests of what stands above them (backend `kernel`; elsewhere `ENOTSUP`). */
+  faults?: FaultOptions;
 }
 
 export interface SocketCreation {

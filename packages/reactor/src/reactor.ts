@@ -72,7 +72,7 @@ export class Reactor<Context = {}> {
       if (data instanceof Connection) Connection.fail(data as Connection<never>, error);
       else registration.socket.close();
     });
-    this.#backend = selectBackend(options.backend);
+    this.#backend = selectBackend(options.backend, options.faults);
     this.#dispatcher = new Dispatcher(this.#backend, budgets, (error, registration) =>
       this.#failures.handle(error, registration, this.#dispatcher.timers),
     );

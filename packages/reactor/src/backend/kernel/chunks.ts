@@ -8,7 +8,7 @@ import { type Core, REGISTER_FD, REGISTER_OFFSET, REGISTER_RESULT } from '../../
 const BLOCK_BYTES = 64 * 1024;
 const POOL_BYTES = 8 * 1024;
 /** As FDS_SMALL_BYTES of the native core. */
-const SMALL_BYTES = 4 * 1024;
+export const SMALL_BYTES = 4 * 1024;
 
 /** A view that is made without a check of its arguments. */
 export type BufferView = new (memory: ArrayBuffer, offset: number, length: number) => Buffer;

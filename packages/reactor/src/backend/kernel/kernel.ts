@@ -55,9 +55,11 @@ interface ThreadState {
   readonly sendBuffer: PinnedBuffer;
 }
 
-let thread: ThreadState | undefined;
+/** By its core: one of the thread, and one for each reactor with faults. */
+const threads = new WeakMap<Core, ThreadState>();
 
 function threadState(core: Core): ThreadState {
+  let thread = threads.get(core);
   if (thread === undefined) {
     const registers = new Int32Array(REGISTERS);
     core.setRegisters(registers);
@@ -70,6 +72,7 @@ function threadState(core: Core): ThreadState {
       sendBuffer: new PinnedBuffer(core, registers, PINNED_SEND),
     };
     core.setPackedPeer(thread.packedPeer);
+    threads.set(core, thread);
   }
   return thread;
 }
