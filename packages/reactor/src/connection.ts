@@ -28,6 +28,7 @@ import {
   type Rarity,
   TOLD,
 } from './connection-state.js';
+import { connectionClosed, connectionOpened } from './diagnostics.js';
 import type { Departure } from './dispatcher.js';
 import { describe, misuse, outOfRange, raise, type SocketError } from './errors.js';
 import { READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
@@ -107,6 +108,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
       opened,
       true,
     );
+    if (connectionOpened.hasSubscribers) connectionOpened.publish({ connection: opened });
     try {
       opened.#awaited(opened.#kind.handler.open?.(opened));
     } catch (error) {
@@ -662,6 +664,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   #tell(info: CloseInfo): void {
     this.#flags |= TOLD;
     this.#kind.owner?.left();
+    if (connectionClosed.hasSubscribers) connectionClosed.publish({ connection: this as unknown as Connection, info });
     this.#rejectWaiters(info.error);
     if (info.error !== undefined) this.#report(info.error);
     // Each by itself: whatever one of them throws, the others are told.

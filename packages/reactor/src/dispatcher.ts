@@ -11,7 +11,9 @@
  *   6. the next deadline
  */
 import type { Backend, BackendSocket, Demultiplexer, Driver, Outbox } from './backend/backend.js';
+import { turnEnded } from './diagnostics.js';
 import { misuse, raise, socketError } from './errors.js';
+import { type Traffic, TurnTimes } from './metrics.js';
 import { AHEAD, ERROR, HANGUP, READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import {
   type AnyHandler,
@@ -67,6 +69,8 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   readonly timers: TimerQueue;
   readonly selects: SelectTable;
   readonly counters: TurnCounters = { turns: 0, events: 0, stale: 0, parked: 0, budgetHits: 0 };
+  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, accepts: 0 };
+  readonly turnTimes = new TurnTimes();
   /** Bytes received by connections in this turn; they add to it, the byte budget looks at it. */
   turnBytes = 0;
   inTurn = false;
@@ -333,7 +337,9 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   turn(): void {
     if (this.inTurn || this.closed) return;
     this.inTurn = true;
+    const { events } = this.counters;
     this.counters.turns += 1;
+    const turn = this.counters.turns;
     this.turnBytes = 0;
     const began = this.#driver.now();
     if (this.#tasks.length > 0) this.#runTasks();
@@ -344,6 +350,9 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     this.inTurn = false;
     this.#rearmDeadline();
     if (this.#cursor < this.#count && !this.closed) this.#driver.post();
+    const elapsedMs = this.#driver.now() - began;
+    this.turnTimes.add(elapsedMs);
+    if (turnEnded.hasSubscribers) turnEnded.publish({ turn, events: this.counters.events - events, elapsedMs });
   }
 
   readonly #run = (callback: () => void): void => {

@@ -21,13 +21,14 @@ export type { BackendChoice } from './backend/select-backend.js';
 export { Connection } from './connection.js';
 export type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionOptions } from './connection-handler.js';
 export type { ConnectOptions } from './connector.js';
+export type { DiagnosticMessages } from './diagnostics.js';
 export { MISUSE, type MisuseCode, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
 export { Listener, type ListenerEvents } from './listener.js';
+export type { ReactorMetrics, Traffic } from './metrics.js';
 export { Reactor } from './reactor.js';
 export type {
   ListenOptions,
-  ReactorMetrics,
   ReactorOptions,
   RegisterOptions,
   ServeOptions,

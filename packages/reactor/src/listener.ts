@@ -4,6 +4,7 @@ import type { BackendSocket } from './backend/backend.js';
 import { Connection } from './connection.js';
 import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
 import type { ConnectionHost, ConnectionKind } from './connection-state.js';
+import { acceptFailed, listenerListens } from './diagnostics.js';
 import { SocketError } from './errors.js';
 import { READABLE } from './readiness.js';
 import type { ReadinessHandler, SocketRegistration } from './registration.js';
@@ -59,6 +60,8 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     this.#kind = { host, handler, settings: settings.connection, context, owner: this };
     this.#settings = settings;
     this.#registration = host.dispatcher.register(socket, READABLE, Listener.#readiness, this, true);
+    if (listenerListens.hasSubscribers)
+      listenerListens.publish({ listener: this as unknown as Listener, address: socket.localAddress });
   }
 
   static readonly #readiness: ReadinessHandler<unknown> = {
@@ -158,6 +161,7 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
 
   /** No descriptors or no memory: a listener that is ready all the time would spin, so it rests. */
   #starve(error: Error): void {
+    if (acceptFailed.hasSubscribers) acceptFailed.publish({ listener: this as unknown as Listener, error });
     const first = this.#pauseMs === 0;
     this.#pauseMs = first ? FIRST_PAUSE_MS : Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
     this.#retry = this.#host.dispatcher.timers.add(this.#pauseMs, () => {

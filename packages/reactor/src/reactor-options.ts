@@ -55,24 +55,6 @@ export interface ServeOptions extends ListenOptions, ConnectionOptions {
   signal?: AbortSignal;
 }
 
-/** Counters of a reactor; they only grow, but for the last one. */
-export interface ReactorMetrics {
-  /** Turns run. */
-  readonly turns: number;
-  /** Events dispatched. */
-  readonly events: number;
-  /** Events that came for a socket which was closed or unregistered before. */
-  readonly stale: number;
-  /** Sockets taken out of the kernel because nothing that they reported was wanted. */
-  readonly parked: number;
-  /** Turns that a budget stopped. */
-  readonly budgetHits: number;
-  /** Network errors of connections and listeners that nobody listened for. */
-  readonly unheardErrors: number;
-  /** Active registrations at the moment. */
-  readonly registrations: number;
-}
-
 export interface RegisterOptions<Data> {
   /** Becomes `registration.data`. */
   data?: Data;

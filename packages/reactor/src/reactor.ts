@@ -24,9 +24,9 @@ import { Dispatcher } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
 import { FailureHandling } from './failure.js';
 import { Listener } from './listener.js';
+import { type ReactorMetrics, TURN_TIME_BOUNDS_MS } from './metrics.js';
 import type {
   ListenOptions,
-  ReactorMetrics,
   ReactorOptions,
   RegisterOptions,
   ServeOptions,
@@ -53,6 +53,7 @@ export class Reactor<Context = {}> {
   readonly #unheard = { unheardErrors: 0 };
   readonly #connectionHost: ConnectionHost;
   readonly #runs = new Set<() => void>();
+  readonly #made: number;
 
   constructor(options: ReactorOptions = {}) {
     const budget = (name: 'eventBudget' | 'byteBudget' | 'turnBudgetMs' | 'acceptBudget', fallback: number): number => {
@@ -76,6 +77,7 @@ export class Reactor<Context = {}> {
     this.#dispatcher = new Dispatcher(this.#backend, budgets, (error, registration) =>
       this.#failures.handle(error, registration, this.#dispatcher.timers),
     );
+    this.#made = this.#backend.driver.now();
     this.#connectionHost = {
       dispatcher: this.#dispatcher,
       metrics: this.#unheard,
@@ -94,8 +96,21 @@ export class Reactor<Context = {}> {
     return this.#backend.capabilities;
   }
 
+  /** What has happened so far, as a snapshot. */
   get metrics(): ReactorMetrics {
-    return { ...this.#dispatcher.counters, ...this.#unheard, registrations: this.#dispatcher.registrationCount };
+    const { counters, traffic, turnTimes, registrationCount } = this.#dispatcher;
+    const uptimeMs = this.#backend.driver.now() - this.#made;
+    return {
+      ...counters,
+      ...traffic,
+      ...this.#unheard,
+      registrations: registrationCount,
+      turnTimes: { boundsMs: TURN_TIME_BOUNDS_MS, counts: [...turnTimes.counts] },
+      longestTurnMs: turnTimes.longestMs,
+      busyMs: turnTimes.busyMs,
+      uptimeMs,
+      busyShare: uptimeMs > 0 ? Math.min(1, turnTimes.busyMs / uptimeMs) : 0,
+    };
   }
 
   // --- sockets -------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@
  * 10. What the backend cannot do is a `false` in `capabilities`, and the verb throws `ENOTSUP` that names it.
  */
 import type { Family } from '../address.js';
+import type { Traffic } from '../metrics.js';
 import type { Socket, SocketType } from '../socket.js';
 
 /** What a backend can do. Everything else behaves the same on every backend. */
@@ -73,6 +74,11 @@ export interface BackendHost {
   turn(): void;
   /** The socket is about to lose its descriptor, or its connect has failed: the reactor drops its registration and its watch. */
   closing(socket: BackendSocket): void;
+  /**
+   * Where the backend's sockets add what they receive and send: in a verb that moves bytes, one addition of their count; in
+   * `accept`, one of each connection.
+   */
+  readonly traffic: Traffic;
 }
 
 /** A socket as its backend makes it: the user's verbs, and what the layers above need beneath them. */

@@ -95,6 +95,7 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
     const accepted = queue.take() as EmulatedSocket | null;
     if (accepted === null && this.pending !== null) throw this.takePending();
     if (queue.size === 0) this.refresh();
+    if (accepted !== null) this.host.traffic.accepts += 1;
     return accepted;
   }
 
@@ -140,6 +141,7 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
     }
     if (this.inbox.bytes === 0) return this.#receiveNothing(true);
     const done = this.inbox.read(into, offset, count);
+    this.host.traffic.bytesIn += done;
     this.afterRead();
     return done;
   }
@@ -149,6 +151,7 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
     if (this.state === CLOSED) throw socketError('EBADF', 'recv');
     if (this.inbox.bytes === 0) return this.#receiveNothing(true);
     const chunk = this.inbox.take(MAX_CHUNK_BYTES);
+    this.host.traffic.bytesIn += chunk.length;
     this.afterRead();
     return chunk;
   }
@@ -249,6 +252,7 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
       // The failure is ours to throw now.
       this.#room();
     }
+    this.host.traffic.bytesOut += copy.length;
     return copy.length;
   }
 

@@ -111,7 +111,7 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
   attach(host: BackendHost): void {
     if (this.#context !== undefined)
       throw misuse('ERR_REACTOR_BACKEND', 'this backend serves a reactor already: each needs one of its own');
-    this.#context = { core: this.#core, host, ...this.#thread };
+    this.#context = { core: this.#core, host, traffic: host.traffic, ...this.#thread };
     const id = this.#core.openDemultiplexer(() => host.turn(), this.events, this.#ahead.results);
     if (id < 0) throw new SocketError(id, 'epoll_create1');
     this.#id = id;
@@ -185,7 +185,9 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
 
   received(socket: BackendSocket, index: number): Buffer | 0 | -1 {
     const count = this.#ahead.results[2 * index] as number;
-    return count > 0 ? this.#ahead.take(index) : (socket as KernelSocket).receivedNothing(count);
+    return count > 0
+      ? (socket as KernelSocket).received(this.#ahead.take(index))
+      : (socket as KernelSocket).receivedNothing(count);
   }
 
   look(sockets: readonly BackendSocket[], masks: Int32Array, timeoutMs: number | null): number {

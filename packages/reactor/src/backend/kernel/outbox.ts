@@ -57,7 +57,6 @@ export class KernelOutbox implements Outbox {
   }
 
   result(socket: BackendSocket, index: number): number {
-    const count = this.#sends[2 * index + 1] as number;
-    return count >= 0 ? count : (socket as KernelSocket).sendFailed(count);
+    return (socket as KernelSocket).sent(this.#sends[2 * index + 1] as number);
   }
 }

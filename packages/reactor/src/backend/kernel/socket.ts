@@ -3,6 +3,7 @@ import { constants as os } from 'node:os';
 import { type Address, checkAddress, type Family, type InetFamily, isUnixAddress, toLiteral } from '../../address.js';
 import { checkBacklog, checkFlags, checkRange, checkTimeout } from '../../arguments.js';
 import { describe, misuse, outOfRange, SocketError, socketError } from '../../errors.js';
+import type { Traffic } from '../../metrics.js';
 import { BAD_ARGUMENT, type Core } from '../../native.js';
 import { INTERRUPTED, MSG_MORE, MSG_OOB, MSG_PEEK, READABLE, WOULD_BLOCK, WRITABLE } from '../../readiness.js';
 import type { Socket, SocketOptions, SocketType } from '../../socket.js';
@@ -28,6 +29,7 @@ export interface KernelContext {
   readonly core: Core;
   readonly chunks: ChunkReader;
   readonly host: BackendHost;
+  readonly traffic: Traffic;
   readonly recvBuffer: PinnedBuffer;
   readonly sendBuffer: PinnedBuffer;
   /** Where `accept` leaves an IPv4 peer, packed; below 0 for other families. */
@@ -116,9 +118,10 @@ export class KernelSocket implements BackendSocket {
   }
 
   accept(): KernelSocket | null {
-    const { core, packedPeer } = this.#kind.context;
+    const { core, packedPeer, traffic } = this.#kind.context;
     const fd = core.accept(this.#fd);
     if (fd >= 0) {
+      traffic.accepts += 1;
       const packed = packedPeer[0] as number;
       const peer = packed >= 0 ? packed : ((core.acceptedAddress() as Address | undefined) ?? null);
       return new KernelSocket(this.#kind, fd, peer);
@@ -150,22 +153,33 @@ export class KernelSocket implements BackendSocket {
   }
 
   recv(into: Uint8Array, offset?: number, length?: number, flags?: number): number {
-    const { core, recvBuffer } = this.#kind.context;
+    const { core, recvBuffer, traffic } = this.#kind.context;
     const from = offset ?? 0;
     const size = length ?? rest(into, from);
     const count =
       (flags === undefined ? recvBuffer.transfer(this.#fd, into, from, size) : undefined) ??
       core.recv(this.#fd, into, from, size, flags ?? 0);
-    if (count > 0) return count;
+    if (count > 0) {
+      if (flags === undefined || (flags & MSG_PEEK) === 0) traffic.bytesIn += count;
+      return count;
+    }
     if (count === -EAGAIN) return WOULD_BLOCK;
     if (count === 0) return this.#endOfStream();
     return this.#recvFailed(count, into, offset, length, flags);
   }
 
   receive(borrow: boolean): Buffer | 0 | -1 {
-    const { chunks } = this.#kind.context;
+    const { chunks, traffic } = this.#kind.context;
     const count = chunks.read(this.#fd, borrow);
-    return count > 0 ? chunks.take(count, borrow) : this.receivedNothing(count);
+    if (count <= 0) return this.receivedNothing(count);
+    traffic.bytesIn += count;
+    return chunks.take(count, borrow);
+  }
+
+  /** What was received ahead for it. */
+  received(chunk: Buffer): Buffer {
+    this.#kind.context.traffic.bytesIn += chunk.length;
+    return chunk;
   }
 
   /** The result of a receive that gave no bytes: the end of the stream, a would-block, or its error. */
@@ -176,7 +190,7 @@ export class KernelSocket implements BackendSocket {
   }
 
   send(from: Uint8Array, offset?: number, length?: number, flags?: number): number {
-    const { core, sendBuffer } = this.#kind.context;
+    const { core, sendBuffer, traffic } = this.#kind.context;
     let count: number | undefined;
     if (offset === undefined && length === undefined && flags === undefined) count = sendBuffer.send(this.#fd, from);
     else {
@@ -185,7 +199,16 @@ export class KernelSocket implements BackendSocket {
       if (flags === undefined) count = sendBuffer.transfer(this.#fd, from, at, size);
       count ??= core.send(this.#fd, from, at, size, flags ?? 0);
     }
-    return count >= 0 ? count : this.sendFailed(count, from, offset, length, flags);
+    if (count < 0) return this.#sendFailed(count, from, offset, length, flags);
+    traffic.bytesOut += count;
+    return count;
+  }
+
+  /** The result of a send that the outbox made: as `send` returns or throws it. */
+  sent(count: number): number {
+    if (count < 0) return this.#sendFailed(count);
+    this.#kind.context.traffic.bytesOut += count;
+    return count;
   }
 
   sendv(chunks: readonly Uint8Array[]): number {
@@ -193,9 +216,12 @@ export class KernelSocket implements BackendSocket {
       throw misuse('ERR_REACTOR_BUFFER', `sendv takes an array of Uint8Array, got ${describe(chunks)}`);
     // A plain array: the core reads its elements without running anybody's code between two of them.
     const count = this.#kind.context.core.sendv(this.#fd, chunks.slice(), 0);
-    if (count >= 0) return count;
+    if (count >= 0) {
+      this.#kind.context.traffic.bytesOut += count;
+      return count;
+    }
     for (const chunk of chunks) checkRange(chunk, 0, chunk?.length, 'sendv');
-    return this.sendFailed(count);
+    return this.#sendFailed(count);
   }
 
   takeError(): SocketError | null {
@@ -266,7 +292,10 @@ export class KernelSocket implements BackendSocket {
     const length = options.length ?? rest(into, offset);
     const timeout = checkTimeout(options.timeoutMs, 'timeoutMs');
     const count = this.#kind.context.core.recvSync(this.#fd, into, offset, length, timeout ?? -1);
-    if (count > 0) return count;
+    if (count > 0) {
+      this.#kind.context.traffic.bytesIn += count;
+      return count;
+    }
     if (count === 0) return this.#endOfStream();
     if (count === -EINTR) return INTERRUPTED;
     if (count === -EAGAIN) return WOULD_BLOCK;
@@ -276,8 +305,11 @@ export class KernelSocket implements BackendSocket {
   sendAllSync(from: Uint8Array, options: { timeoutMs?: number } = {}): number {
     const timeout = checkTimeout(options.timeoutMs, 'timeoutMs');
     const count = this.#kind.context.core.sendAllSync(this.#fd, from, timeout ?? -1);
-    if (count >= 0) return count;
-    return count === -EINTR ? INTERRUPTED : this.sendFailed(count, from, 0, from?.length, 0);
+    if (count >= 0) {
+      this.#kind.context.traffic.bytesOut += count;
+      return count;
+    }
+    return count === -EINTR ? INTERRUPTED : this.#sendFailed(count, from, 0, from?.length, 0);
   }
 
   acceptSync(options: { timeoutMs?: number } = {}): Socket | null {
@@ -356,7 +388,7 @@ export class KernelSocket implements BackendSocket {
   }
 
   /** The result of a send that sent nothing: a would-block, or its error. */
-  sendFailed(count: number, from?: unknown, offset?: unknown, length?: unknown, flags?: unknown): number {
+  #sendFailed(count: number, from?: unknown, offset?: unknown, length?: unknown, flags?: unknown): number {
     // ENOBUFS too means that the system has no room at the moment.
     if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
     if (count === BAD_ARGUMENT && from !== undefined) {
