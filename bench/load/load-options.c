@@ -8,14 +8,14 @@
 
 #include "load.h"
 
-static const char *const shape_names[] = { "sessions", "arrivals", "idle" };
+const char *const load_shape_names[SHAPE_COUNT] = { "sessions", "arrivals", "idle", "flood" };
 
 void load_usage(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   fprintf(stderr, "load: ");
   vfprintf(stderr, format, arguments);
-  fprintf(stderr, "\nusage: load sessions|arrivals|idle --port P [options; see the head of load.c]\n");
+  fprintf(stderr, "\nusage: load sessions|arrivals|idle|flood --port P [options; see the head of load.c]\n");
   va_end(arguments);
   exit(1);
 }
@@ -33,16 +33,17 @@ struct load_options load_parse_options(int argc, char **argv) {
   options.warmup = 0.5;
   options.duration = options.settle = 1;
   options.stall = 5;
+  options.interval = 0.003;
   static const char *const known[] = { "host",   "port",     "connections", "idle",       "size",  "pipeline", "warmup",
                                        "settle", "duration", "stall",       "server-pid", "frame", "collect",
-                                       "longest", "at-least" };
+                                       "longest", "at-least", "interval" };
   struct option names[sizeof known / sizeof *known + 1] = { 0 };
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     names[i] = (struct option){ known[i], strcmp(known[i], "collect") == 0 ? no_argument : required_argument, 0, 0 };
   int shape = -1;
-  for (int i = 0; argc > 1 && i < 3; i++)
-    if (strcmp(argv[1], shape_names[i]) == 0) shape = i;
-  if (shape < 0) load_usage("the first argument is one of sessions, arrivals, idle");
+  for (int i = 0; argc > 1 && i < SHAPE_COUNT; i++)
+    if (strcmp(argv[1], load_shape_names[i]) == 0) shape = i;
+  if (shape < 0) load_usage("the first argument is one of sessions, arrivals, idle, flood");
   options.shape = (enum load_shape)shape;
   options.address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
   optind = 2;
@@ -60,6 +61,7 @@ struct load_options load_parse_options(int argc, char **argv) {
     else if (strcmp(name, "duration") == 0) options.duration = number_of(name, optarg, 0.01, 600);
     else if (strcmp(name, "longest") == 0) options.longest = number_of(name, optarg, 0.01, 3600);
     else if (strcmp(name, "at-least") == 0) options.at_least = (unsigned)number_of(name, optarg, 0, 1e9);
+    else if (strcmp(name, "interval") == 0) options.interval = number_of(name, optarg, 0.0001, 60);
     else if (strcmp(name, "settle") == 0) options.settle = number_of(name, optarg, 0, 60);
     else if (strcmp(name, "stall") == 0) options.stall = number_of(name, optarg, 0.1, 600);
     else if (strcmp(name, "collect") == 0) options.collect = true;
@@ -74,6 +76,8 @@ struct load_options load_parse_options(int argc, char **argv) {
   if (optind < argc) load_usage("unknown argument '%s'", argv[optind]);
   if (options.longest < options.duration) options.longest = options.duration;
   if (!options.address.sin_port) load_usage("--port is missing");
-  if (options.shape == ARRIVALS && options.pipeline != 1) load_usage("arrivals sends one message a connection: --pipeline must be 1");
+  if ((options.shape == ARRIVALS || options.shape == FLOOD) && options.pipeline != 1)
+    load_usage("%s sends one message at a time: --pipeline must be 1", load_shape_names[shape]);
+  if (options.shape == FLOOD && options.prefix) load_usage("flood sends no frames");
   return options;
 }

@@ -5,8 +5,6 @@
 
 #include "load.h"
 
-static const char *const shape_names[] = { "sessions", "arrivals", "idle" };
-
 static void print_text(const char *text) {
   putchar('"');
   for (; *text; text++) {
@@ -80,7 +78,7 @@ static void print_machine(const struct machine_stats *before, const struct machi
 }
 
 void load_print_result(const struct load_options *options, const struct load_result *r) {
-  printf("{\"schema\":1,\"client\":\"c\",\"shape\":\"%s\",\"outcome\":\"%s\",", shape_names[options->shape], r->outcome);
+  printf("{\"schema\":2,\"client\":\"c\",\"shape\":\"%s\",\"outcome\":\"%s\",", load_shape_names[options->shape], r->outcome);
   if (*r->reason) {
     printf("\"reason\":");
     print_text(r->reason);
@@ -93,13 +91,12 @@ void load_print_result(const struct load_options *options, const struct load_res
   printf("\"messages\":%llu,\"messageBytes\":%zu,", (unsigned long long)r->messages, (size_t)options->prefix + options->size);
   print_errors(r);
   print_latency(r);
-  if (options->shape == SESSIONS && r->elapsed > 0) {
+  if (options->shape == FLOOD) printf("\"floodBytes\":%llu,", (unsigned long long)r->flood_bytes);
+  if ((options->shape == SESSIONS || options->shape == FLOOD) && r->elapsed > 0) {
     printf("\"perConnection\":{\"least\":%llu,", (unsigned long long)r->least_per_connection);
     printf("\"most\":%llu},", (unsigned long long)r->most_per_connection);
   }
-  printf("\"sliceMs\":%d,\"slices\":[", LOAD_SLICE_MS);
-  for (unsigned i = 0; i < r->slice_count; i++) printf("%s%llu", i ? "," : "", (unsigned long long)r->slices[i]);
-  printf("],\"clientCpuSeconds\":%.6f,", r->client_cpu);
+  printf("\"clientCpuSeconds\":%.6f,", r->client_cpu);
   printf("\"clientShare\":%.4f,", r->elapsed > 0 ? r->client_cpu / r->elapsed : 0);
   if (options->server_count) print_server(r);
   else printf("\"server\":null,");

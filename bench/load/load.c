@@ -6,6 +6,9 @@
  *                                                       waits until all are echoed, and sends the next (closed loop)
  *   load arrivals --port P --connections N              connect, one message, its echo, close; N in flight all the time
  *   load idle     --port P --connections N              N connections opened and never used: what each costs the server
+ *   load flood    --port P --connections N              N quiet connections, each a message every --interval, beside one
+ *                                                       that writes as fast as the server takes it and reads its echo;
+ *                                                       messages and times are those of the quiet ones
  *
  *   --host A            IPv4 address (127.0.0.1)          --size S       payload bytes of a message (64)
  *   --pipeline P        messages of a batch (1)           --frame u32    a 4-byte big-endian length before each payload
@@ -13,6 +16,7 @@
  *   --at-least N        messages until which the clock    --longest S    seconds beyond which it does not (= --duration)
  *                       goes on (0)
  *   --settle S          idle: rest before memory is read  --stall S      give up after S seconds without progress (5)
+ *   --interval S        flood: between two messages of a quiet connection (0.003)
  *   --server-pid PID    measure this process, its threads and descendants (repeatable)
  *   --collect           idle: send the server SIGUSR2 (run the garbage collector) before memory is read
  *
@@ -32,18 +36,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "contents.h"
+#include "flood.h"
 #include "load.h"
 
 enum {
   BLOCK = 256 * 1024,       /* bytes read at once */
   EVENTS = 512,             /* events taken in one wait */
   OPENING = 128,            /* connections being opened at a time: below every target's backlog of 511 */
-  STAMP_STRIDE = 64,        /* every so many bytes of a payload, eight come anew with each message */
   SOURCES = 250,            /* source addresses 127.0.0.2 .. 127.0.0.251 of `arrivals` and of many connections */
   PORTS_PER_SOURCE = 20000, /* of the 28,232 ephemeral ports of a source, how many are used at a time */
   WARM_CONNECTIONS = 200,   /* `idle`: opened, answered and closed before the first reading of memory */
 };
-#define SLICE_NS (LOAD_SLICE_MS * 1000000ull)
+#define REPORT_NS 250000000ull /* between two progress lines, and two looks whether enough was answered */
 #define RETRY_NS 10000000ull /* an arrival that could not connect is tried again after this */
 #define OPENING_LIMIT_NS 60000000000ull
 
@@ -59,6 +64,8 @@ struct connection {
   uint64_t sequence; /* messages composed so far */
   uint64_t started;  /* ns: when its batch was sent; in `arrivals`, when connect was called */
   uint64_t retry_at;
+  bool resting;      /* a quiet connection that has its reply: its next message is due at `due` */
+  uint64_t due;
   uint64_t measured; /* messages answered while the clock ran */
   size_t batch, sent, received; /* bytes */
   unsigned char *bytes; /* the batch as it was sent: replies are compared with it */
@@ -72,9 +79,12 @@ static volatile sig_atomic_t interrupted;
 
 static int epoll_fd;
 static struct connection *connections, *probe;
+static struct flood flood;
 static unsigned open_count, answered_count, retry_count;
 static unsigned next_source;
+static struct contents contents;
 static size_t message_bytes;
+static uint64_t interval_ns;
 static unsigned char block[BLOCK];
 
 static uint64_t total_messages; /* of all phases */
@@ -96,40 +106,9 @@ __attribute__((format(printf, 2, 3))) static void finish(const char *how, const 
   phase = DONE;
 }
 
-/* ---- contents ------------------------------------------------------------------------------------------------- */
-
-static uint64_t mix(uint64_t x) { /* splitmix64 */
-  x += 0x9e3779b97f4a7c15ull;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-
-/* Fills the buffer once with noise of this connection and with the length prefixes, which never change. */
-static void prepare(struct connection *c) {
-  size_t all = message_bytes * options.pipeline;
-  c->bytes = malloc(all);
-  if (!c->bytes) abort();
-  for (size_t at = 0; at < all; at += 8) {
-    uint64_t noise = mix(c->key + at);
-    memcpy(c->bytes + at, &noise, all - at < 8 ? all - at : 8);
-  }
-  for (unsigned i = 0; options.prefix && i < options.pipeline; i++) {
-    uint32_t length = htonl(options.size);
-    memcpy(c->bytes + i * message_bytes, &length, 4);
-  }
-}
-
-/* Makes the next batch: eight bytes of every 64 are new with each message, the rest differs by connection and place. */
+/* Makes the next batch. */
 static void compose(struct connection *c, unsigned count) {
-  for (unsigned i = 0; i < count; i++) {
-    unsigned char *payload = c->bytes + i * message_bytes + options.prefix;
-    uint64_t seed = mix(c->key ^ ++c->sequence * 0xd6e8feb86659fd93ull);
-    for (size_t at = 0; at < options.size; at += STAMP_STRIDE) {
-      uint64_t stamp = seed + at * 0x9e3779b97f4a7c15ull;
-      memcpy(payload + at, &stamp, options.size - at < 8 ? options.size - at : 8);
-    }
-  }
+  contents_renew(contents, c->key, &c->sequence, c->bytes, count);
   c->batch = count * message_bytes;
   c->sent = c->received = 0;
 }
@@ -150,7 +129,7 @@ static void lose(struct connection *c, int number, const char *syscall) {
   discard(c);
   if (number) result.errors_by_number[number & 255]++;
   else result.early_closes++;
-  if (phase == OPENING_PHASE || (options.shape == SESSIONS && open_count == 0)) {
+  if (phase == OPENING_PHASE || (options.shape != ARRIVALS && open_count == 0)) {
     finish("failed", "%s: %s", syscall, number ? strerror(number) : "the server closed the connection before its reply");
   } else if (options.shape == ARRIVALS) {
     c->state = RETRY;
@@ -177,6 +156,51 @@ static void start_batch(struct connection *c, unsigned count) {
   send_batch(c);
 }
 
+/* The next message of a quiet connection, whose time is counted from `since`. */
+static void start_quiet(struct connection *c, uint64_t since, uint64_t next_due) {
+  c->resting = false;
+  c->due = next_due;
+  start_batch(c, 1);
+  c->started = since;
+}
+
+/* A message that the server's own lateness has kept back counts from when it was due: else a stall would be one slow
+ * message among the many that were never asked (coordinated omission). */
+static void quiet_answered(struct connection *c) {
+  if (c->due <= now_ns()) start_quiet(c, c->due, c->due + interval_ns);
+  else c->resting = true;
+}
+
+/* What is late here is late by the client's own fault, and counts from now. Returns when the next one is due. */
+static uint64_t start_due(void) {
+  uint64_t next = UINT64_MAX;
+  for (unsigned i = 0; i < options.connections && phase != DONE; i++) {
+    struct connection *c = &connections[i];
+    uint64_t now = now_ns();
+    if (c->state != OPEN || !c->resting) continue;
+    if (c->due <= now) start_quiet(c, now, now + interval_ns);
+    else if (c->due < next) next = c->due;
+  }
+  return next;
+}
+
+static void move_flood(void) {
+  uint64_t before = flood.received;
+  switch (flood_step(&flood)) {
+    case FLOOD_OK:
+      if (phase == MEASURE) result.flood_bytes += flood.received - before;
+      break;
+    case FLOOD_CORRUPT:
+      finish("corrupt", "the connection that floods: something else than was sent came back after byte %llu", (unsigned long long)flood.received);
+      break;
+    case FLOOD_LOST:
+      result.early_closes += errno == 0;
+      if (errno) result.errors_by_number[errno & 255]++;
+      finish("failed", "the connection that floods: %s", errno ? strerror(errno) : "closed by the server");
+      break;
+  }
+}
+
 static void batch_answered(struct connection *c) {
   if (!c->answered) {
     c->answered = true;
@@ -185,6 +209,8 @@ static void batch_answered(struct connection *c) {
   if (options.shape == ARRIVALS && phase != OPENING_PHASE) {
     discard(c);
     open_connection(c);
+  } else if (options.shape == FLOOD && phase != DONE) {
+    quiet_answered(c);
   } else if (phase == WARMUP || phase == MEASURE) {
     start_batch(c, options.pipeline);
   }
@@ -310,16 +336,25 @@ static void turn(uint64_t until) {
   static uint64_t next_report;
   uint64_t now = now_ns(), wake = next_report < until ? next_report : until;
   if (retry_count && wake > now + RETRY_NS) wake = now + RETRY_NS;
+  if (flood.fd >= 0) {
+    uint64_t due = start_due();
+    if (wake > due) wake = due;
+    if (flood_can_move(&flood)) wake = now;
+  }
   int count = epoll_wait(epoll_fd, events, EVENTS, wake > now ? (int)((wake - now + 999999) / 1000000) : 0);
   for (int i = 0; i < count && phase != DONE; i++) {
-    if (events[i].data.ptr) on_event(events[i].data.ptr, events[i].events);
+    if (events[i].data.ptr == &flood) {
+      flood.readable |= (events[i].events & ~(uint32_t)EPOLLOUT) != 0;
+      flood.writable |= (events[i].events & EPOLLOUT) != 0;
+    } else if (events[i].data.ptr) on_event(events[i].data.ptr, events[i].events);
     else result.early_closes++; /* an idle connection: only its end is listened for, once */
   }
+  if (phase != DONE && flood_can_move(&flood)) move_flood(); /* after the quiet ones, which it must not keep waiting here */
   now = now_ns();
   if (retry_count) retry(now);
   if (now >= next_report) {
     report_progress(now);
-    next_report = now + SLICE_NS;
+    next_report = now + REPORT_NS;
   }
   if (interrupted) finish("interrupted", "signal %d", (int)interrupted);
   else if (now > last_progress && (double)(now - last_progress) > options.stall * 1e9)
@@ -331,16 +366,12 @@ static void run_until(uint64_t deadline) {
   while (phase != DONE && now_ns() < deadline) turn(deadline);
 }
 
-/* The measured interval, cut into slices of 250 ms for a look at its steadiness. A server that starts a process for each
- * connection answers few of them: there the clock goes on until there are enough to speak of. */
-static void run_slices(uint64_t begun) {
-  uint64_t deadline = begun + (uint64_t)(options.duration * 1e9), limit = begun + (uint64_t)(options.longest * 1e9);
-  for (;;) {
-    uint64_t before = result.messages, now = now_ns(), end = now + SLICE_NS;
-    if (phase == DONE || now >= limit || (now >= deadline && result.messages >= options.at_least)) return;
-    run_until(end < deadline || now >= deadline ? end : deadline);
-    if (result.slice_count < LOAD_MAX_SLICES) result.slices[result.slice_count++] = result.messages - before;
-  }
+/* The measured interval. A server that starts a process for each connection answers few of them: there the clock goes on
+ * until there are enough to speak of. */
+static void run_measured(uint64_t begun) {
+  uint64_t limit = begun + (uint64_t)(options.longest * 1e9);
+  run_until(begun + (uint64_t)(options.duration * 1e9));
+  while (phase != DONE && result.messages < options.at_least && now_ns() < limit) run_until(now_ns() + REPORT_NS);
 }
 
 /* Opens `count` connections, at most OPENING at a time, and waits until each was answered once. */
@@ -416,7 +447,7 @@ static void warm_up_and_measure(void) {
   phase = WARMUP;
   for (unsigned i = 0; i < options.connections && phase != DONE; i++) {
     if (options.shape == SESSIONS) start_batch(&connections[i], options.pipeline);
-    else open_connection(&connections[i]);
+    else if (options.shape == ARRIVALS) open_connection(&connections[i]);
   }
   run_until(now_ns() + (uint64_t)(options.warmup * 1e9));
   if (phase == DONE) return;
@@ -425,7 +456,7 @@ static void warm_up_and_measure(void) {
   double cpu = client_cpu();
   uint64_t begun = now_ns();
   phase = MEASURE;
-  run_slices(begun);
+  run_measured(begun);
   uint64_t ended = now_ns();
   result.client_cpu = client_cpu() - cpu;
   result.after = read_server(options.servers, options.server_count, 0);
@@ -437,11 +468,12 @@ static void warm_up_and_measure(void) {
     struct connection *c = &connections[i];
     if (c->measured < result.least_per_connection) result.least_per_connection = c->measured;
     if (c->measured > result.most_per_connection) result.most_per_connection = c->measured;
-    if (c->state != OPEN && c->state != CONNECTING) continue;
+    if ((c->state != OPEN && c->state != CONNECTING) || c->resting) continue;
     if (ended - c->started > result.oldest_pending) result.oldest_pending = ended - c->started;
   }
   if (result.messages == 0) finish("stalled", "nothing was answered in the %.2g s that were measured", result.elapsed);
-  if (options.shape == SESSIONS && open_count < options.connections)
+  if (options.shape == FLOOD && result.flood_bytes == 0) finish("stalled", "nothing came back to the connection that floods");
+  if (options.shape != ARRIVALS && open_count < options.connections)
     finish("failed", "the server lost %u of %u sessions", options.connections - open_count, options.connections);
 }
 
@@ -459,6 +491,26 @@ static void run_arrivals(void) {
   open_and_answer(1);
   result.startup = (double)(now_ns() - begun) / 1e9;
   discard(&connections[0]);
+  if (phase != DONE) warm_up_and_measure();
+  result.end = read_server(options.servers, options.server_count, 1);
+}
+
+/* Opens the connection that floods, and spreads what the quiet ones will send evenly over the interval. */
+static void open_flood(void) {
+  flood.fd = start_connect(false);
+  struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = &flood };
+  if (flood.fd < 0) return finish("failed", "the connection that floods: connect: %s", strerror(-flood.fd));
+  if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, flood.fd, &event) < 0) return finish("failed", "epoll_ctl: %s", strerror(errno));
+  uint64_t now = now_ns();
+  for (unsigned i = 0; i < options.connections; i++) connections[i].due = now + (i + 1) * interval_ns / options.connections;
+}
+
+static void run_flood(void) {
+  uint64_t begun = now_ns();
+  for (unsigned i = 0; i < options.connections; i++) connections[i].due = UINT64_MAX;
+  open_and_answer(options.connections);
+  result.startup = (double)(now_ns() - begun) / 1e9;
+  if (phase != DONE) open_flood();
   if (phase != DONE) warm_up_and_measure();
   result.end = read_server(options.servers, options.server_count, 1);
 }
@@ -502,7 +554,11 @@ static void on_signal(int number) { interrupted = number; }
 
 int main(int argc, char **argv) {
   options = load_parse_options(argc, argv);
+  contents = (struct contents){ options.size, options.prefix };
   message_bytes = options.prefix + options.size;
+  interval_ns = (uint64_t)(options.interval * 1e9);
+  flood.fd = -1;
+  if (options.shape == FLOOD) flood_prepare(&flood);
   require_descriptors();
   prctl(PR_SET_PDEATHSIG, SIGTERM); /* never outlives the harness */
   struct sigaction action = { .sa_handler = on_signal };
@@ -516,11 +572,14 @@ int main(int argc, char **argv) {
   if (options.shape == IDLE && used > WARM_CONNECTIONS) used = WARM_CONNECTIONS;
   for (unsigned i = 0; i <= used; i++) {
     connections[i] = (struct connection){ .fd = -1, .key = mix(process_start ^ mix(i)) };
-    prepare(&connections[i]);
+    connections[i].bytes = malloc(message_bytes * options.pipeline);
+    if (!connections[i].bytes) abort();
+    contents_prepare(contents, connections[i].key, connections[i].bytes, options.pipeline);
   }
   probe = &connections[used];
   if (options.shape == SESSIONS) run_sessions();
   else if (options.shape == ARRIVALS) run_arrivals();
+  else if (options.shape == FLOOD) run_flood();
   else run_idle();
   load_print_result(&options, &result);
   if (strcmp(result.outcome, "ok") == 0) return 0;

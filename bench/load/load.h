@@ -8,9 +8,10 @@
 #include "histogram.h"
 #include "server-stats.h"
 
-enum { LOAD_MAX_SERVERS = 16, LOAD_MAX_SLICES = 4096, LOAD_SLICE_MS = 250 };
+enum { LOAD_MAX_SERVERS = 16 };
 
-enum load_shape { SESSIONS, ARRIVALS, IDLE };
+enum load_shape { SESSIONS, ARRIVALS, IDLE, FLOOD, SHAPE_COUNT };
+extern const char *const load_shape_names[SHAPE_COUNT];
 
 struct load_options {
   enum load_shape shape;
@@ -18,6 +19,7 @@ struct load_options {
   unsigned connections, idle, size, pipeline;
   unsigned prefix; /* bytes before each payload: 0, or 4 for a u32 length */
   double warmup, duration, longest, settle, stall;
+  double interval; /* seconds from one message of a quiet connection to its next */
   unsigned at_least; /* messages: until then the clock goes on, up to `longest` */
   bool collect;
   pid_t servers[LOAD_MAX_SERVERS];
@@ -29,9 +31,8 @@ struct load_result {
   char reason[256];
   double startup, elapsed, client_cpu; /* seconds */
   uint64_t messages;                   /* answered while the clock ran */
+  uint64_t flood_bytes;                /* echoed to the connection that floods, meanwhile */
   uint64_t early_closes, errors_by_number[256];
-  uint64_t slices[LOAD_MAX_SLICES];
-  unsigned slice_count;
   struct histogram latency; /* ns */
   uint64_t oldest_pending;  /* ns: how long the oldest unanswered batch had waited at the end */
   uint64_t least_per_connection, most_per_connection;

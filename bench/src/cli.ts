@@ -31,9 +31,9 @@ function printList(): void {
 }
 
 function printPlan(plan: readonly WorkloadPlan[], options: BenchOptions, tools: Tools): void {
-  const { warmup, duration } = options.preset;
+  const { warmup, duration, slice } = options.preset;
   console.log(
-    `preset ${options.presetName}: ${warmup} s warm-up, ${duration} s measured; seed ${options.seed}; ${tools.placement.reason}; load client: ${tools.clientKind}`,
+    `preset ${options.presetName}: ${warmup} s warm-up, ${duration} s measured in slices of ${slice} s; seed ${options.seed}; ${tools.placement.reason}; load client: ${tools.clientKind}`,
   );
   for (const { workload, rounds, targets: taking, skipped } of plan) {
     console.log(
@@ -41,7 +41,7 @@ function printPlan(plan: readonly WorkloadPlan[], options: BenchOptions, tools: 
     );
     for (const { target, reason } of skipped) console.log(pc.dim(`  without ${target.name}: ${reason}`));
   }
-  console.log(`about ${format.duration(expectedSeconds(plan))}`);
+  console.log(`about ${format.duration(expectedSeconds(plan, options))}`);
 }
 
 function prepareTools(options: BenchOptions): Tools & { compilerName: string | undefined } {
@@ -76,7 +76,7 @@ async function bench(options: BenchOptions): Promise<number> {
   }
   // The harness only waits; nevertheless it yields to what is measured.
   os.setPriority(0, 5);
-  const expected = expectedSeconds(plan);
+  const expected = expectedSeconds(plan, options);
   const results: ResultsFile = {
     kind: 'fdset-bench',
     schema: SCHEMA,
@@ -119,11 +119,10 @@ async function bench(options: BenchOptions): Promise<number> {
     tools,
     {
       onProgress: (label, line) => progress.tick(label, line),
-      onCell: (label, cell, seconds) => {
-        // Further rounds of a target that was dropped leave no cell: its row shows why it was.
-        if (cell.outcome === 'skipped' && cell.round > 0) return progress.pass(seconds);
+      onSpent: (seconds) => progress.spend(seconds),
+      onCell: (label, cell) => {
         writer.add(cell);
-        progress.done(label, cell, seconds);
+        progress.done(label, cell);
       },
       onWorkload: (workload) => {
         progress.clear();

@@ -1,6 +1,7 @@
 /** `--compare`: two runs by their ratios to node:net. Absolute figures of two runs are never set against each other. */
 import Table from 'cli-table3';
 import pc from 'picocolors';
+import * as format from './format.js';
 import { headline } from './metrics.js';
 import { UsageError } from './nearest.js';
 import type { ResultsFile } from './results.js';
@@ -15,7 +16,7 @@ export interface Change {
   after: Spread;
   /** New median over old. */
   factor: number;
-  /** The ranges of the two, of at least three rounds each, do not even touch. */
+  /** The quartiles of the two, of at least five pairs each, do not even touch. */
   apart: boolean;
 }
 
@@ -34,8 +35,13 @@ function sameParameters(a: Workload, b: Workload): boolean {
     a.size === b.size &&
     a.pipeline === b.pipeline &&
     a.frame === b.frame &&
+    a.intervalMs === b.intervalMs &&
     a.shape === b.shape
   );
+}
+
+function areApart(a: Spread['quartiles'], b: Spread['quartiles']): boolean {
+  return a[1] < b[0] || b[1] < a[0];
 }
 
 export interface Comparison {
@@ -51,6 +57,8 @@ export function compareRuns(old: ResultsFile, current: ResultsFile): Comparison 
     notes.push(`placement differs: ${old.placement.kind} then, ${current.placement.kind} now`);
   if (old.environment.node !== current.environment.node)
     notes.push(`Node.js ${old.environment.node} then, ${current.environment.node} now: the baseline itself differs`);
+  if (old.schema !== current.schema)
+    notes.push('measured without slices then: its ratios are those of whole rounds, which scatter more');
   for (const workload of current.workloads) {
     const before = old.workloads.find((each) => each.name === workload.name);
     if (!before) {
@@ -75,7 +83,7 @@ export function compareRuns(old: ResultsFile, current: ResultsFile): Comparison 
         before: then,
         after: now,
         factor: now.median / then.median,
-        apart: Math.min(then.count, now.count) >= 3 && (now.least > then.most || now.most < then.least),
+        apart: Math.min(then.count, now.count) >= 5 && areApart(then.quartiles, now.quartiles),
       });
     }
   }
@@ -89,15 +97,14 @@ export function renderComparison({ changes, notes }: Comparison, file: string): 
     style: { head: [], border: [], compact: true },
   });
   for (const { workload, target, before, after, factor, apart } of changes) {
-    const range = (each: Spread) => `${each.median.toFixed(2)} (${each.least.toFixed(2)}-${each.most.toFixed(2)})`;
     const change = `${factor >= 1 ? '+' : ''}${((factor - 1) * 100).toFixed(1)} %`;
     table.push([
       workload,
       target,
-      range(before),
-      range(after),
+      format.ratio(before),
+      format.ratio(after),
       change,
-      apart ? 'ranges apart' : pc.dim('within the range'),
+      apart ? 'quartiles apart' : pc.dim('within the quartiles'),
     ]);
   }
   const lines = notes.map((note) => pc.yellow(note));

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const benchFolder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
 const programs = {
-  load: ['load.c', 'load-options.c', 'load-report.c', 'server-stats.c'],
+  load: ['load.c', 'load-options.c', 'load-report.c', 'contents.c', 'flood.c', 'server-stats.c'],
   'epoll-echo': ['epoll-echo.c'],
 } as const satisfies Record<string, readonly string[]>;
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { compareRuns, requireComparable } from './compare.js';
 import { judge, parseCondition } from './fail-if.js';
-import type { LoadResult } from './load-result.js';
+import { figuresOf, type LoadResult } from './load-result.js';
+import { headline, metricNamed } from './metrics.js';
 import type { Cell, ResultsFile } from './results.js';
-import { flagsOf, summarize } from './summary.js';
+import { flagsOf, ratio, summarize, valuesOf } from './summary.js';
 import { renderWorkload } from './table.js';
 import { workloads } from './workloads.js';
 
@@ -11,7 +12,7 @@ const echo = workloads.find((workload) => workload.name === 'echo')!;
 
 function load(perCpuSecond: number, changes: Partial<LoadResult> = {}): LoadResult {
   return {
-    schema: 1,
+    schema: 2,
     client: 'c',
     shape: 'sessions',
     outcome: 'ok',
@@ -33,8 +34,6 @@ function load(perCpuSecond: number, changes: Partial<LoadResult> = {}): LoadResu
       oldestPending: 0,
       histogramNs: [],
     },
-    sliceMs: 250,
-    slices: [],
     clientCpuSeconds: 0.4,
     clientShare: 0.4,
     server: { cpuSeconds: 0.5, pssBytes: 1e6, pssBytesBefore: 0, processes: 1, threads: 1 },
@@ -44,7 +43,17 @@ function load(perCpuSecond: number, changes: Partial<LoadResult> = {}): LoadResu
 }
 
 function cell(target: string, round: number, perCpuSecond: number, changes: Partial<LoadResult> = {}): Cell {
-  return { workload: 'echo', target, round, position: 1, outcome: 'ok', load: load(perCpuSecond, changes) };
+  return { workload: 'echo', target, round, outcome: 'ok', load: load(perCpuSecond, changes) };
+}
+
+/** A round of slices: their figures by pass, and no sum of them that could be taken by mistake. */
+function sliced(target: string, round: number, perCpuSecond: number[]): Cell {
+  const slices = perCpuSecond.map((value, index) => ({
+    pass: index + 1,
+    position: 1,
+    figures: figuresOf(load(value)),
+  }));
+  return { ...cell(target, round, 1e9), slices };
 }
 
 const cells = [
@@ -105,8 +114,52 @@ describe('the summary', () => {
   it('ranks by the headline and relates each target to both lines', () => {
     const rows = summarize(cells, echo);
     expect(rows.map((row) => row.target)).toEqual(['c-epoll', 'reactor', 'node-net']);
-    expect(rows[1]).toMatchObject({ ofLine: { median: 0.925 }, ofBaseline: { least: 1.8, most: 1.9, count: 2 } });
+    expect(rows[1]).toMatchObject({
+      ofLine: { median: 0.925 },
+      ofBaseline: { least: 1.8, most: 1.9, quartiles: [1.825, 1.875], count: 2 },
+    });
     expect(rows[1]!.values.cpuPerMessage).toBeCloseTo((1e6 / 190 + 1e6 / 90) / 2);
+  });
+
+  it('pairs the slices of a pass: a machine that changes its speed between passes changes no ratio', () => {
+    const own = [
+      sliced('c-epoll', 1, [100, 200, 50]),
+      sliced('reactor', 1, [90, 180, 45]),
+      sliced('c-epoll', 2, [300]),
+      sliced('reactor', 2, [150]),
+    ];
+    const [, row] = summarize(own, echo);
+    expect(row).toMatchObject({ target: 'reactor', slices: 4, rounds: 2 });
+    expect(row!.ofLine).toEqual({ median: 0.9, quartiles: [0.8, 0.9], least: 0.5, most: 0.9, count: 4 });
+    expect(row!.values.perCpuSecond).toBe(120);
+  });
+
+  it('a slice that has no partner in its pass is in no ratio', () => {
+    const own = [sliced('c-epoll', 1, [100]), sliced('reactor', 1, [90, 10]), sliced('reactor', 2, [10])];
+    expect(ratio(own, 'echo', 'reactor', 'c-epoll', headline('sessions'))).toMatchObject({ median: 0.9, count: 1 });
+  });
+
+  it('a target that was measured in one go is paired with the sums of the rounds', () => {
+    const own = [{ ...sliced('c-epoll', 1, [100, 300]), load: load(200) }, cell('thread', 1, 50)];
+    expect(ratio(own, 'echo', 'thread', 'c-epoll', headline('sessions'))).toMatchObject({ median: 0.25, count: 1 });
+  });
+
+  it('percentiles are shown of whole rounds, and compared by slices', () => {
+    const slow = (p99: number) => ({ latency: { ...load(1).latency, p99 } });
+    const of = (target: string, p99: number[], whole: number): Cell => ({
+      ...cell(target, 1, 1, slow(whole)),
+      slices: p99.map((value, index) => ({ pass: index + 1, position: 1, figures: figuresOf(load(1, slow(value))) })),
+    });
+    const p99 = metricNamed('p99');
+    const own = [of('c-epoll', [10, 100], 90), of('reactor', [12, 120], 110)];
+    expect(valuesOf(own, 'echo', 'reactor', p99)).toEqual([110]);
+    expect(ratio(own, 'echo', 'reactor', 'c-epoll', p99)).toMatchObject({ median: 1.2, count: 2 });
+  });
+
+  it('a server that used CPU time while others were under load is flagged', () => {
+    const rested = (cpuSeconds: number): Cell => ({ ...cell('reactor', 1, 100), idle: { seconds: 2, cpuSeconds } });
+    expect(flagsOf(rested(0.021))).toEqual(['not-idle']);
+    expect(flagsOf(rested(0.019))).toEqual([]);
   });
 
   it('flags a busy client, a busy machine and errors, with how many rounds they concern', () => {
@@ -134,7 +187,7 @@ describe('the summary', () => {
     const rows = summarize(
       [
         cell('reactor', 1, 1000),
-        { workload: 'echo', target: 'reactor', round: 2, position: 1, outcome: 'stalled', reason: 'no reply for 5 s' },
+        { workload: 'echo', target: 'reactor', round: 2, outcome: 'stalled', reason: 'no reply for 5 s' },
         cell('node-net', 1, 5),
       ],
       echo,
@@ -170,17 +223,30 @@ describe('--compare', () => {
     ]);
   });
 
-  it('says where the ranges of the ratios do not touch', () => {
+  it('says where the quartiles of the ratios do not touch, of five pairs at least', () => {
     const run = (rate: number, rounds: number[]) =>
       file(
         'c',
         rounds.flatMap((round) => [cell('node-net', round, 100), cell('reactor', round, rate + round)]),
       );
-    expect(compareRuns(run(180, [1, 2, 3]), run(182, [1, 2, 3])).changes).toMatchObject([{ apart: false }]);
-    expect(compareRuns(run(180, [1]), run(250, [1])).changes).toMatchObject([{ apart: false }]);
-    expect(compareRuns(run(180, [1, 2, 3]), run(250, [1, 2, 3])).changes).toMatchObject([
-      { target: 'reactor', apart: true },
+    const five = [1, 2, 3, 4, 5];
+    expect(compareRuns(run(180, five), run(182, five)).changes).toMatchObject([{ apart: false }]);
+    expect(compareRuns(run(180, [1, 2, 3, 4]), run(250, [1, 2, 3, 4])).changes).toMatchObject([{ apart: false }]);
+    expect(compareRuns(run(180, five), run(184, five)).changes).toMatchObject([{ apart: true }]);
+    expect(compareRuns(run(180, five), run(250, five)).changes).toMatchObject([{ target: 'reactor', apart: true }]);
+  });
+
+  it('reads a run from before the slices by its rounds, and says so', () => {
+    const old = { ...file('c', cells), schema: 1 as const };
+    const now = {
+      ...file('c', [sliced('node-net', 1, [100, 50]), sliced('reactor', 1, [200, 100])]),
+      schema: 2 as const,
+    };
+    const { changes, notes } = compareRuns(old, now);
+    expect(changes).toMatchObject([
+      { target: 'reactor', before: { count: 2, median: 1.85 }, after: { count: 2, median: 2 } },
     ]);
+    expect(notes.join()).toMatch('without slices then');
   });
 
   it('refuses to mix the two load clients', () => {

@@ -3,7 +3,7 @@ import { headline, metricNamed, metrics } from './metrics.js';
 import { known, UsageError } from './nearest.js';
 import type { Cell } from './results.js';
 import { median } from './statistics.js';
-import { byRound, ratio } from './summary.js';
+import { ratio, valuesOf } from './summary.js';
 import { targets } from './targets.js';
 import { type Workload, workloads } from './workloads.js';
 
@@ -69,14 +69,14 @@ function holds(value: number, operator: Condition['operator'], limit: number): b
   return operator === '>' ? value > limit : value >= limit;
 }
 
-/** Judges by the median of the rounds: of the paired ratios, or of the metric itself. */
+/** Judges by the median: of the paired ratios, or of the metric itself. */
 export function judge(condition: Condition, cells: readonly Cell[], ran: readonly Workload[]): Verdict {
   const workload = ran.find((each) => each.name === condition.workload);
   if (!workload) return { condition, value: undefined, failed: true };
   const metric = condition.metric === undefined ? headline(workload.shape) : metricNamed(condition.metric);
   const value =
     condition.baseline === undefined
-      ? median([...byRound(cells, workload.name, condition.target, metric).values()])
+      ? median(valuesOf(cells, workload.name, condition.target, metric))
       : ratio(cells, workload.name, condition.target, condition.baseline, metric)?.median;
   return { condition, value, failed: value === undefined || holds(value, condition.operator, condition.limit) };
 }

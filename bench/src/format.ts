@@ -1,4 +1,5 @@
 /** Figures for people: three significant digits and a unit. */
+import type { Spread } from './statistics.js';
 
 const missing = '-';
 
@@ -34,4 +35,14 @@ export function percent(value: number | undefined): string {
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   return whole < 90 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+const ratioFigure = (value: number) => value.toFixed(value < 10 ? 3 : 1);
+
+/** The median, and the quartiles where there are several pairs: `0.962 (0.953-0.971)`. */
+export function ratio(spread: Spread | undefined): string {
+  if (!spread) return missing;
+  const [lower, upper] = spread.quartiles;
+  const quartiles = spread.count > 1 ? ` (${ratioFigure(lower)}-${ratioFigure(upper)})` : '';
+  return ratioFigure(spread.median) + quartiles;
 }

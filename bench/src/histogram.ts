@@ -63,6 +63,16 @@ export class Histogram {
     return this.most;
   }
 
+  /** Adds what another one's `entries()` told. Percentiles are as if both had counted everything; the mean is not kept, and `most` is to be given. */
+  merge(entries: readonly (readonly [number, number])[], most: number): void {
+    for (const [value, count] of entries) {
+      const bucket = bucketOf(value);
+      this.#buckets[bucket] = (this.#buckets[bucket] ?? 0) + count;
+      this.count += count;
+    }
+    this.most = Math.max(this.most, most);
+  }
+
   /** [smallest value of the bucket, count], empty buckets left out. */
   entries(): [number, number][] {
     const entries: [number, number][] = [];

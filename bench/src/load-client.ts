@@ -6,13 +6,15 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Histogram } from './histogram.js';
+import { Flood } from './load-flood.js';
 import { Batch } from './load-messages.js';
 import type { LoadOptions, LoadProgress, LoadResult, Outcome, Shape } from './load-result.js';
 import { cpuSecondsBetween, readMachine, readServer } from './process-stats.js';
 
 /** Connections being opened at a time: below every target's backlog of 511. */
 const OPENING = 128;
-const SLICE_MS = 250;
+/** Between two progress lines, and two looks whether enough was answered. */
+const REPORT_MS = 250;
 /** An arrival that could not connect is tried again after this. */
 const RETRY_MS = 10;
 /** `idle`: opened, answered and closed before the first reading of memory. */
@@ -27,6 +29,8 @@ interface Slot {
   pending: boolean;
   measured: number;
   answered: (() => void) | undefined;
+  /** `flood`: when its next message is due; infinite until the flood has begun. */
+  due: number;
 }
 
 /** Thrown to end the run early, with what the result shall say. */
@@ -45,7 +49,6 @@ class LoadClient {
   readonly #errors: Record<string, number> = {};
   readonly #slots: Slot[] = [];
   readonly #idle: Socket[] = [];
-  readonly #slices: number[] = [];
   readonly #begun = performance.now();
   #end!: (reason: Ended) => void;
   /** Rejects when the run must end. */
@@ -53,6 +56,7 @@ class LoadClient {
   #phase: LoadProgress['phase'] = 'open';
   #open = 0;
   #messages = 0;
+  #floodBytes = 0;
   #total = 0;
   #lastProgress = performance.now();
 
@@ -64,10 +68,17 @@ class LoadClient {
     this.#ended.catch(() => {});
   }
 
+  readonly #shapes: Record<Shape, (result: LoadResult) => Promise<void>> = {
+    sessions: (result) => this.#sessions(result),
+    arrivals: (result) => this.#arrivals(result),
+    idle: (result) => this.#idleShape(result),
+    flood: (result) => this.#flood(result),
+  };
+
   async run(): Promise<LoadResult> {
     const { shape, connections, idle, size, pipeline, frame, warmup, duration, stall, serverPids } = this.#options;
     const result: LoadResult = {
-      schema: 1,
+      schema: 2,
       client: 'ts',
       shape,
       outcome: 'ok',
@@ -89,8 +100,6 @@ class LoadClient {
         oldestPending: 0,
         histogramNs: [],
       },
-      sliceMs: SLICE_MS,
-      slices: this.#slices,
       clientCpuSeconds: 0,
       clientShare: 0,
       server: null,
@@ -104,15 +113,11 @@ class LoadClient {
         const state = `${this.#open} of ${connections} connections open, ${this.#total} messages before`;
         this.#end(new Ended('stalled', `no reply for ${stall} s in phase ${this.#phase}: ${state}`));
       }
-    }, SLICE_MS);
+    }, REPORT_MS);
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.once(signal, () => this.#end(new Ended('interrupted', signal)));
     try {
-      await (shape === 'sessions'
-        ? this.#sessions(result)
-        : shape === 'arrivals'
-          ? this.#arrivals(result)
-          : this.#idleShape(result));
+      await this.#shapes[shape](result);
     } catch (error) {
       if (!(error instanceof Ended)) throw error;
       result.outcome = error.outcome;
@@ -121,6 +126,7 @@ class LoadClient {
     clearInterval(timer);
     this.#phase = 'done';
     result.messages = this.#messages;
+    if (shape === 'flood') result.floodBytes = this.#floodBytes;
     const us = (ns: number) => ns / 1000;
     Object.assign(result.latency, {
       count: this.#latency.count,
@@ -157,6 +163,7 @@ class LoadClient {
       pending: false,
       measured: 0,
       answered: undefined,
+      due: Number.POSITIVE_INFINITY,
     };
     this.#slots.push(slot);
     return slot;
@@ -165,7 +172,7 @@ class LoadClient {
   #lose(slot: Slot, code: string): void {
     this.#errors[code] = (this.#errors[code] ?? 0) + 1;
     slot.pending = false;
-    if (this.#phase === 'open' || (this.#options.shape === 'sessions' && this.#open === 0)) {
+    if (this.#phase === 'open' || (this.#options.shape !== 'arrivals' && this.#open === 0)) {
       this.#end(new Ended('failed', code === 'EOF' ? 'the server closed the connection before its reply' : code));
     } else if (this.#options.shape === 'arrivals') {
       setTimeout(() => this.#connect(slot), RETRY_MS);
@@ -230,10 +237,33 @@ class LoadClient {
     if (this.#phase !== 'warmup' && this.#phase !== 'measure') return;
     if (this.#options.shape === 'sessions') {
       this.#send(slot, this.#options.pipeline);
+    } else if (this.#options.shape === 'flood') {
+      this.#sendWhenDue(slot);
     } else {
       this.#close(slot);
       this.#connect(slot);
     }
+  }
+
+  /**
+   * The next message of a quiet connection. One that the server's own lateness has kept back counts from when it was due: else a stall would
+   * be one slow message among the many that were never asked (coordinated omission). One that this client sends late counts from now.
+   */
+  #sendWhenDue(slot: Slot): void {
+    const intervalMs = this.#options.interval * 1000;
+    const { due } = slot;
+    const early = due - performance.now();
+    if (early <= 0) {
+      slot.due += intervalMs;
+      this.#send(slot, 1);
+      slot.started = due;
+      return;
+    }
+    setTimeout(() => {
+      if (slot.socket === undefined || this.#phase === 'done') return;
+      slot.due = performance.now() + intervalMs;
+      this.#send(slot, 1);
+    }, early);
   }
 
   #close(slot: Slot): void {
@@ -296,10 +326,47 @@ class LoadClient {
     await this.#measure(result, () => {
       for (const slot of slots) this.#send(slot, this.#options.pipeline);
     });
+    this.#account(result, slots);
+  }
+
+  /** What each connection got, and whether all are still there. */
+  #account(result: LoadResult, slots: readonly Slot[]): void {
     const counts = slots.map((slot) => slot.measured);
     result.perConnection = { least: Math.min(...counts), most: Math.max(...counts) };
     const lost = slots.filter((slot) => slot.socket === undefined).length;
     if (lost > 0) throw new Ended('failed', `the server lost ${lost} of ${slots.length} sessions`);
+  }
+
+  async #flood(result: LoadResult): Promise<void> {
+    const { host, port, connections, interval } = this.#options;
+    const begun = performance.now();
+    const slots = Array.from({ length: connections }, () => this.#slot());
+    await this.#openAndAnswer(slots);
+    result.startupSeconds = (performance.now() - begun) / 1000;
+    await this.#measure(result, () => {
+      const fail = (outcome: Outcome, reason: string) =>
+        this.#end(new Ended(outcome, `the connection that floods: ${reason}`));
+      new Flood(
+        { host, port },
+        {
+          onEcho: (bytes) => {
+            if (this.#phase === 'measure') this.#floodBytes += bytes;
+          },
+          onLost: (code) => {
+            if (this.#phase === 'done') return;
+            this.#errors[code] = (this.#errors[code] ?? 0) + 1;
+            fail('failed', code === 'EOF' ? 'closed by the server' : code);
+          },
+          onCorrupt: (reason) => fail('corrupt', reason),
+        },
+      );
+      for (const slot of slots) {
+        slot.due = performance.now() + ((slot.index + 1) * interval * 1000) / connections;
+        this.#sendWhenDue(slot);
+      }
+    });
+    if (this.#floodBytes === 0) throw new Ended('stalled', 'nothing came back to the connection that floods');
+    this.#account(result, slots);
   }
 
   async #arrivals(result: LoadResult): Promise<void> {
@@ -324,12 +391,9 @@ class LoadClient {
     const cpu = process.cpuUsage();
     const begun = performance.now();
     this.#phase = 'measure';
-    const enough = () => this.#messages >= atLeast || performance.now() - begun > longest * 1000;
-    for (let left = duration * 1000; left > 1 || !enough(); left = begun + duration * 1000 - performance.now()) {
-      const before = this.#messages;
-      await Promise.race([sleep(left > 1 ? Math.min(left, SLICE_MS) : SLICE_MS), this.#ended]);
-      this.#slices.push(this.#messages - before);
-    }
+    await Promise.race([sleep(duration * 1000), this.#ended]);
+    while (this.#messages < atLeast && performance.now() - begun < longest * 1000)
+      await Promise.race([sleep(REPORT_MS), this.#ended]);
     const ended = performance.now();
     this.#phase = 'done';
     const used = process.cpuUsage(cpu);
@@ -406,16 +470,17 @@ function parseLoadArguments(args: string[]): LoadOptions {
       stall: text,
       'at-least': text,
       longest: text,
+      interval: text,
       collect: { type: 'boolean' },
       'server-pid': { type: 'string', multiple: true },
     },
   });
   const [shape] = positionals;
-  if (shape !== 'sessions' && shape !== 'arrivals' && shape !== 'idle')
-    throw new TypeError('the first argument is one of sessions, arrivals, idle');
+  if (shape !== 'sessions' && shape !== 'arrivals' && shape !== 'idle' && shape !== 'flood')
+    throw new TypeError('the first argument is one of sessions, arrivals, idle, flood');
   const number = (value: string | undefined, standard: number) => (value === undefined ? standard : Number(value));
   return {
-    shape: shape satisfies Shape,
+    shape,
     host: values.host ?? '127.0.0.1',
     port: number(values.port, 0),
     connections: number(values.connections, 50),
@@ -425,6 +490,7 @@ function parseLoadArguments(args: string[]): LoadOptions {
     frame: values.frame === 'u32' ? 'u32' : null,
     warmup: number(values.warmup, 0.5),
     duration: number(values.duration, 1),
+    interval: number(values.interval, 0.003),
     atLeast: number(values['at-least'], 0),
     longest: Math.max(number(values.longest, 0), number(values.duration, 1)),
     settle: number(values.settle, 1),

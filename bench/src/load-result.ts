@@ -1,6 +1,6 @@
 /** What both load clients (load/load.c and load-client.ts) take and print; `client` tells which one, and the two are never mixed. */
 
-export type Shape = 'sessions' | 'arrivals' | 'idle';
+export type Shape = 'sessions' | 'arrivals' | 'idle' | 'flood';
 export type ClientKind = 'c' | 'ts';
 
 export interface LoadOptions {
@@ -16,6 +16,8 @@ export interface LoadOptions {
   pipeline: number;
   /** `u32`: each payload follows its length as four bytes, big-endian. */
   frame: 'u32' | null;
+  /** `flood`: seconds from one message of a quiet connection to its next. */
+  interval: number;
   /** Seconds before the clock. */
   warmup: number;
   /** Seconds measured. */
@@ -36,17 +38,20 @@ export interface LoadOptions {
 export type Outcome = 'ok' | 'failed' | 'corrupt' | 'stalled' | 'interrupted';
 
 export interface LoadResult {
-  schema: 1;
+  /** 1 until `flood` came and the rates within a run went. */
+  schema: 1 | 2;
   client: ClientKind;
   shape: Shape;
   outcome: Outcome;
   reason?: string;
   options: Pick<LoadOptions, 'connections' | 'idle' | 'size' | 'pipeline' | 'frame' | 'warmup' | 'duration'>;
-  /** `sessions`: all connections opened and answered once; `arrivals`: the first one; `idle`: all opened. */
+  /** `sessions`, `flood`: all connections opened and answered once; `arrivals`: the first one; `idle`: all opened. */
   startupSeconds: number;
   elapsedSeconds: number;
-  /** Answered while the clock ran; in `arrivals` one a connection. */
+  /** Answered while the clock ran; in `arrivals` one a connection, in `flood` those of the quiet connections. */
   messages: number;
+  /** `flood`: what came back to the connection that floods, meanwhile. */
+  floodBytes?: number;
   /** Bytes of one message on the wire, one way. */
   messageBytes: number;
   /** How often, by errno name; `EOF`: the server closed before its reply. */
@@ -67,9 +72,6 @@ export interface LoadResult {
     histogramNs: [number, number][];
   };
   perConnection?: { least: number; most: number };
-  sliceMs: number;
-  /** Messages in each slice of the measured time. */
-  slices: number[];
   clientCpuSeconds: number;
   /** CPU time of the client as a share of one core. */
   clientShare: number;
@@ -83,6 +85,21 @@ export interface LoadResult {
   } | null;
   /** Of the whole machine during the measured time; in `ticks` of 10 ms. */
   machine: { busySeconds: number; stealSeconds: number; listenOverflows: number; retransmits: number };
+}
+
+/** What metrics are drawn from: the result of a slice, without what only its sum with others is needed for. */
+export type Figures = Pick<
+  LoadResult,
+  'options' | 'startupSeconds' | 'elapsedSeconds' | 'messages' | 'floodBytes' | 'clientShare' | 'server' | 'machine'
+> & { latency: Omit<LoadResult['latency'], 'histogramNs'> };
+
+export function figuresOf(load: LoadResult): Figures {
+  const { options, startupSeconds, elapsedSeconds, messages, floodBytes, clientShare, server, machine } = load;
+  const { histogramNs: _, ...latency } = load.latency;
+  return {
+    ...{ options, startupSeconds, elapsedSeconds, messages, clientShare, server, machine, latency },
+    ...(floodBytes === undefined ? {} : { floodBytes }),
+  };
 }
 
 /** A line on the client's standard error. */
@@ -104,6 +121,7 @@ export function loadArguments(options: LoadOptions): string[] {
     ...['--size', String(options.size)],
     ...['--pipeline', String(options.pipeline)],
     ...(options.frame ? ['--frame', options.frame] : []),
+    ...(options.shape === 'flood' ? ['--interval', String(options.interval)] : []),
     ...['--warmup', String(options.warmup)],
     ...['--duration', String(options.duration)],
     ...['--at-least', String(options.atLeast)],

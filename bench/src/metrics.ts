@@ -1,25 +1,29 @@
 /** The figures that are drawn from one measurement: by name, for the tables, for comparisons and for `--fail-if`. */
-import type { LoadResult, Shape } from './load-result.js';
+import type { Figures, Shape } from './load-result.js';
 
 export interface Metric {
   name: string;
   title: string;
   better: 'higher' | 'lower';
   shapes: readonly Shape[];
+  /** What an absolute figure is the median of. Percentiles need all messages of a round; ratios are those of slices all the same. */
+  over: 'slice' | 'round';
   /** `undefined` where the measurement does not tell. */
-  of(load: LoadResult): number | undefined;
+  of(load: Figures): number | undefined;
 }
 
 const active: readonly Shape[] = ['sessions', 'arrivals'];
+const timed: readonly Shape[] = [...active, 'flood'];
 const latency = (name: 'p50' | 'p90' | 'p99' | 'p999' | 'max', title: string): Metric => ({
   name,
   title,
   better: 'lower',
-  shapes: active,
+  shapes: timed,
+  over: 'round',
   of: (load) => load.latency[name],
 });
 
-function cpu(load: LoadResult): number | undefined {
+function cpu(load: Figures): number | undefined {
   const seconds = load.server?.cpuSeconds;
   return seconds !== null && seconds !== undefined && seconds > 0 && load.messages > 0 ? seconds : undefined;
 }
@@ -30,6 +34,7 @@ export const metrics: readonly Metric[] = [
     title: 'messages per server CPU second',
     better: 'higher',
     shapes: active,
+    over: 'slice',
     of: (load) => {
       const seconds = cpu(load);
       return seconds === undefined ? undefined : load.messages / seconds;
@@ -40,6 +45,7 @@ export const metrics: readonly Metric[] = [
     title: 'messages a second',
     better: 'higher',
     shapes: active,
+    over: 'slice',
     of: (load) => load.messages / load.elapsedSeconds,
   },
   latency('p50', 'median time to a reply, us'),
@@ -52,16 +58,26 @@ export const metrics: readonly Metric[] = [
     title: 'server CPU us per message',
     better: 'lower',
     shapes: active,
+    over: 'slice',
     of: (load) => {
       const seconds = cpu(load);
       return seconds === undefined ? undefined : (seconds * 1e6) / load.messages;
     },
   },
   {
+    name: 'floodRate',
+    title: 'bytes a second that came back to the connection that floods',
+    better: 'higher',
+    shapes: ['flood'],
+    over: 'slice',
+    of: (load) => (load.floodBytes === undefined ? undefined : load.floodBytes / load.elapsedSeconds),
+  },
+  {
     name: 'bytesPerConnection',
     title: 'bytes of PSS per connection',
     better: 'lower',
     shapes: ['idle'],
+    over: 'round',
     of: (load) =>
       load.server ? (load.server.pssBytes - load.server.pssBytesBefore) / load.options.connections : undefined,
   },
@@ -69,14 +85,16 @@ export const metrics: readonly Metric[] = [
     name: 'memory',
     title: 'PSS of the server, bytes',
     better: 'lower',
-    shapes: ['sessions', 'arrivals', 'idle'],
+    shapes: ['sessions', 'arrivals', 'idle', 'flood'],
+    over: 'round',
     of: (load) => load.server?.pssBytes || undefined,
   },
   {
     name: 'startup',
     title: 'seconds until all connections are open and answered',
     better: 'lower',
-    shapes: ['sessions', 'idle'],
+    shapes: ['sessions', 'idle', 'flood'],
+    over: 'round',
     of: (load) => load.startupSeconds,
   },
 ];
@@ -87,7 +105,14 @@ export function metricNamed(name: string): Metric {
   return found;
 }
 
+const headlines: Record<Shape, string> = {
+  sessions: 'perCpuSecond',
+  arrivals: 'perCpuSecond',
+  idle: 'bytesPerConnection',
+  flood: 'p99',
+};
+
 /** The metric by which the targets of a workload are ranked and compared. */
 export function headline(shape: Shape): Metric {
-  return metricNamed(shape === 'idle' ? 'bytesPerConnection' : 'perCpuSecond');
+  return metricNamed(headlines[shape]);
 }

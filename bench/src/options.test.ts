@@ -2,8 +2,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { distance, nearest } from './nearest.js';
 import { type BenchOptions, type MicroOptions, parseOptions, plannedRounds } from './options.js';
 import { parseCpuList } from './placement.js';
-import { makePlan } from './run.js';
-import { targetNamed, targets } from './targets.js';
+import { expectedSeconds, makePlan } from './run.js';
+import { isSliced, targetNamed, targets } from './targets.js';
 import { workloads } from './workloads.js';
 
 function bench(...args: string[]): BenchOptions {
@@ -77,6 +77,7 @@ describe('the command line', () => {
       ['--size', '-1'],
       ['--pipeline', 'x'],
       ['--duration', '0'],
+      ['--slice', '0.01'],
       ['--stall', ''],
     ]) {
       expect(refused(...args), args.join(' ')).toMatch(/wanted/);
@@ -120,6 +121,30 @@ describe('the plan', () => {
     expect(
       makePlan(bench('arrivals', '--targets', 'thread,iterative', '--connections', '500'))[0]!.targets,
     ).toHaveLength(2);
+  });
+
+  it('what a round measures is cut into slices of about the wanted length', () => {
+    const passes = (...args: string[]) => makePlan(bench('echo', ...args))[0]!.passes;
+    expect(passes('--duration', '1')).toBe(4);
+    expect(passes('--duration', '1', '--slice', '0.3')).toBe(3);
+    expect(passes('--duration', '0.1')).toBe(1);
+    expect(passes('--preset', 'smoke')).toBeGreaterThanOrEqual(2);
+  });
+
+  it('slices alternate, except where memory is the subject, connections run cold code, or ports would run out', () => {
+    const [echo, idle] = bench('echo', 'idle').workloads;
+    expect(isSliced(targetNamed('reactor'), echo!, 4)).toBe(true);
+    expect(isSliced(targetNamed('process'), echo!, 4)).toBe(false);
+    expect(isSliced(targetNamed('thread-blocking'), echo!, 4)).toBe(false);
+    expect(isSliced(targetNamed('reactor'), { ...idle!, connections: 10 }, 4)).toBe(false);
+    expect(isSliced(targetNamed('reactor'), { ...echo!, connections: 5000 }, 4)).toBe(true);
+    expect(isSliced(targetNamed('reactor'), { ...echo!, connections: 5001 }, 4)).toBe(false);
+  });
+
+  it('the default takes less than five minutes, smoke less than one', () => {
+    const expected = (...args: string[]) => expectedSeconds(makePlan(bench(...args)), bench(...args));
+    expect(expected()).toBeLessThan(285);
+    expect(expected('--preset', 'smoke')).toBeLessThan(55);
   });
 
   it('every target of a workload exists, and each workload has the two lines of comparison', () => {

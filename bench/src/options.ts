@@ -56,16 +56,17 @@ Presets:
 ${Object.entries(presets)
   .map(
     ([name, preset]) =>
-      `  ${name.padEnd(6)} ${preset.rounds} round${preset.rounds === 1 ? '' : 's'}, ${preset.warmup} s warm-up and ${preset.duration} s measured each`,
+      `  ${name.padEnd(6)} ${preset.rounds} round${preset.rounds === 1 ? '' : 's'}, ${preset.warmup} s warm-up and ${preset.duration} s measured each, in slices of ${preset.slice} s`,
   )
   .join('\n')}
   The core workloads, echo and pipelined, get all rounds, the others fewer; --rounds gives every workload so many.
 
 --fail-if '<target>[/<target>] <workload>[.<metric>] <operator> <number>' (repeatable) makes the run end with code 1 if it is true of
-the median over the rounds, or if there is nothing to judge by. With two targets their ratio within each round is judged, without a
-metric the workload's headline (messages per server CPU second; for idle bytes per connection). Metrics: perCpuSecond rate p50 p90
-p99 p999 max cpuPerMessage memory startup bytesPerConnection (times in us, start-up in s).
+the median, or if there is nothing to judge by. With two targets their ratio within each pass of slices is judged, without a metric
+the workload's headline (messages per server CPU second; for idle bytes per connection, for fairness p99). Metrics: perCpuSecond rate
+p50 p90 p99 p999 max cpuPerMessage floodRate memory startup bytesPerConnection (times in us, start-up in s).
   bench echo --fail-if 'registered/c-epoll echo < 0.95' --fail-if 'reactor/node-net echo < 1.45'
+  bench fairness --fail-if 'reactor/c-epoll fairness > 1.25'
   bench idle --fail-if 'reactor idle > 1000'
 
 Exit codes: 0 ok, 1 a target failed or a --fail-if was true, 2 a mistake on the command line, 130 interrupted.
@@ -80,6 +81,7 @@ interface Raw {
   pipeline?: number;
   warmup?: number;
   duration?: number;
+  slice?: number;
   stall: number;
   pin: boolean;
   client: BenchOptions['client'];
@@ -120,7 +122,7 @@ export function parseOptions(args: readonly string[]): Action {
   let action: Action | undefined;
   const program = new Command('bench')
     .description(
-      'Measures servers by messages per server CPU second: one load generator, fresh processes, interleaved rounds.',
+      'Measures servers by messages per server CPU second: one load generator, fresh processes, slices of load that alternate.',
     )
     .argument('[workload...]', `of ${workloads.map((workload) => workload.name).join(', ')} (= all)`)
     .option('--targets <names>', "comma-separated, or 'all' (= the workload's own; --list shows them)")
@@ -129,8 +131,9 @@ export function parseOptions(args: readonly string[]): Action {
     .option('--connections <n>', 'connections, or clients at a time', integer(1, 100_000))
     .option('--size <n>', 'payload bytes of a message', integer(1, 2 ** 26))
     .option('--pipeline <n>', 'messages in one send (sessions only)', integer(1, 65_536))
-    .option('--warmup <seconds>', 'before the clock', seconds(0, 600))
-    .option('--duration <seconds>', 'measured', seconds(0.05, 600))
+    .option('--warmup <seconds>', 'of load on a fresh server before anything is measured', seconds(0, 600))
+    .option('--duration <seconds>', "measured in a round: the sum of a target's slices", seconds(0.05, 600))
+    .option('--slice <seconds>', 'measured in one go, between slices of the other targets', seconds(0.05, 600))
     .option('--stall <seconds>', 'give a target up after so long without a reply', seconds(0.1, 600), 5)
     .option('--no-pin', 'leave the placement to the system')
     .option(
@@ -157,6 +160,7 @@ export function parseOptions(args: readonly string[]): Action {
         ...base,
         ...(raw.warmup === undefined ? {} : { warmup: raw.warmup }),
         ...(raw.duration === undefined ? {} : { duration: raw.duration }),
+        ...(raw.slice === undefined ? {} : { slice: raw.slice }),
       };
       action = {
         kind: 'bench',

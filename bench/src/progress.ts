@@ -2,11 +2,18 @@
 import pc from 'picocolors';
 import * as format from './format.js';
 import type { LoadProgress } from './load-result.js';
-import { metricNamed } from './metrics.js';
+import { headline } from './metrics.js';
 import type { Cell } from './results.js';
 
 /** Twice a second at most: drawing takes CPU time from what is measured. */
 const REDRAW_MS = 500;
+
+function figureOf({ load }: Cell): string {
+  if (!load) return '';
+  const value = headline(load.shape).of(load);
+  if (load.shape === 'idle') return `${format.bytes(value)}/connection`;
+  return load.shape === 'flood' ? `p99 ${format.microseconds(value)}` : `${format.count(value)} msg/CPU s`;
+}
 
 export class Progress {
   readonly #terminal: boolean;
@@ -45,24 +52,19 @@ export class Progress {
     this.#stream.write(`\r\x1b[K${text}`);
   }
 
-  /** A measurement has ended that was expected to take `expected` seconds. */
-  done(label: string, cell: Cell, expected: number): void {
-    this.#spent += expected;
+  /** Work is done, or left out, that was expected to take so long. */
+  spend(seconds: number): void {
+    this.#spent += seconds;
     this.#last = undefined;
+  }
+
+  /** A measurement has ended. */
+  done(label: string, cell: Cell): void {
     this.clear();
     const failed = cell.outcome !== 'ok';
     if (this.#terminal && !failed) return;
-    const headline = cell.load && metricNamed(cell.load.shape === 'idle' ? 'bytesPerConnection' : 'perCpuSecond');
-    const value = cell.load && headline?.of(cell.load);
-    const figure =
-      cell.load?.shape === 'idle' ? `${format.bytes(value)}/connection` : `${format.count(value)} msg/CPU s`;
-    const said = failed ? pc.red(`${cell.outcome}: ${cell.reason ?? ''}`) : figure;
+    const said = failed ? pc.red(`${cell.outcome}: ${cell.reason ?? ''}`) : figureOf(cell);
     this.#stream.write(`${label}  ${said}  ${pc.dim(`${format.duration(this.#remaining())} left`)}\n`);
-  }
-
-  /** A measurement that was expected is left out. */
-  pass(expected: number): void {
-    this.#spent += expected;
   }
 
   clear(): void {

@@ -10,7 +10,9 @@ import type { Measurement } from './session.js';
 import type { Preset, Workload } from './workloads.js';
 
 /** Raised when a reader of an older file would misread this one. */
-export const SCHEMA = 1;
+export const SCHEMA = 2;
+/** Schema 1 had no slices: every target was measured in one go, and its pairs are those of the rounds. */
+const READABLE: readonly unknown[] = [1, SCHEMA];
 
 /** One target in one round of one workload; or one that takes no part, with the reason (`outcome` is then `skipped`, `round` 0). */
 export interface Cell extends Omit<Measurement, 'outcome'> {
@@ -18,8 +20,6 @@ export interface Cell extends Omit<Measurement, 'outcome'> {
   target: string;
   /** From 1. */
   round: number;
-  /** Place in the order of its round, from 1. */
-  position: number;
   outcome: Measurement['outcome'] | 'skipped';
 }
 
@@ -38,7 +38,7 @@ export interface Environment {
 
 export interface ResultsFile {
   kind: 'fdset-bench';
-  schema: typeof SCHEMA;
+  schema: 1 | typeof SCHEMA;
   startedAt: string;
   finishedAt: string | null;
   /** The arguments of the command line. */
@@ -139,6 +139,7 @@ export function readResults(file: string): ResultsFile {
     throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
   }
   if (parsed.kind !== 'fdset-bench') throw new UsageError(`${file} is not a results file of this bench`);
-  if (parsed.schema !== SCHEMA) throw new UsageError(`${file} has schema ${parsed.schema}, this bench reads ${SCHEMA}`);
+  if (!READABLE.includes(parsed.schema))
+    throw new UsageError(`${file} has schema ${parsed.schema}, this bench reads ${READABLE.join(' and ')}`);
   return parsed as ResultsFile;
 }

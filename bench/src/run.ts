@@ -1,15 +1,18 @@
-/** Runs the plan: every workload in rounds, every round over all targets in a new random order. */
+/** Runs the plan: every workload in rounds, every round over all targets, in slices that take turns (round.ts). */
 import type { ClientKind, LoadProgress } from './load-result.js';
 import { type BenchOptions, plannedRounds } from './options.js';
 import type { Placement } from './placement.js';
 import type { Cell } from './results.js';
-import { measure } from './session.js';
-import { seededRandom, shuffled } from './statistics.js';
-import { commandOf, obstacle, type Target, targetNamed } from './targets.js';
-import type { Workload } from './workloads.js';
+import { type Contestant, runRound, SLICE_WARMUP } from './round.js';
+import type { Setup } from './session.js';
+import { seededRandom } from './statistics.js';
+import { commandOf, isSliced, obstacle, type Target, targetNamed } from './targets.js';
+import { passesOf, type Workload } from './workloads.js';
 
 /** What a measurement takes besides warm-up and the clock: starting and ending the server, connecting. Measured; for estimates only. */
-const OVERHEAD_SECONDS = 0.35;
+const SERVER_SECONDS = 0.3;
+/** Starting the load client, connecting, coming to rest. */
+const CLIENT_SECONDS = 0.08;
 const IDLE_OPENING_SECONDS = 0.8;
 
 /** `arrivals`: how long the clock goes on at the most until every client has had its turns: this, or so many times the duration. */
@@ -21,9 +24,12 @@ export interface WorkloadPlan {
   rounds: number;
   targets: Target[];
   skipped: { target: Target; reason: string }[];
-  /** Expected time of one measurement, in seconds. */
-  cellSeconds: number;
+  /** Slices of a target in a round. */
+  passes: number;
 }
+
+/** Expected times of a target in a round, in seconds. */
+type Expectation = Record<'start' | 'slice' | 'whole', number>;
 
 export function makePlan(options: BenchOptions): WorkloadPlan[] {
   return options.workloads.map((workload) => {
@@ -32,20 +38,36 @@ export function makePlan(options: BenchOptions): WorkloadPlan[] {
       const reason = obstacle(target, workload);
       return reason === undefined ? [] : [{ target, reason }];
     });
-    const { warmup, duration, settle } = options.preset;
-    const active = workload.shape === 'idle' ? 2 * settle + IDLE_OPENING_SECONDS : warmup + duration;
     return {
       workload,
       rounds: plannedRounds(workload, options),
       skipped,
       targets: all.filter((target) => obstacle(target, workload) === undefined),
-      cellSeconds: active + OVERHEAD_SECONDS,
+      passes: passesOf(options.preset),
     };
   });
 }
 
-export function expectedSeconds(plan: readonly WorkloadPlan[]): number {
-  return plan.reduce((sum, { targets, rounds, cellSeconds }) => sum + targets.length * rounds * cellSeconds, 0);
+function expectation(target: Target, { workload, passes }: WorkloadPlan, options: BenchOptions): Expectation {
+  const { warmup, duration, settle } = options.preset;
+  const start = SERVER_SECONDS + CLIENT_SECONDS + warmup;
+  if (workload.shape === 'idle')
+    return { start: 0, slice: 0, whole: start - warmup + 2 * settle + IDLE_OPENING_SECONDS };
+  if (!isSliced(target, workload, passes)) return { start: 0, slice: 0, whole: start + duration };
+  return { start, slice: CLIENT_SECONDS + SLICE_WARMUP + duration / passes, whole: 0 };
+}
+
+function roundSeconds(target: Target, plan: WorkloadPlan, options: BenchOptions): number {
+  const { start, slice, whole } = expectation(target, plan, options);
+  return start + plan.passes * slice + whole;
+}
+
+export function expectedSeconds(plan: readonly WorkloadPlan[], options: BenchOptions): number {
+  return plan.reduce(
+    (sum, each) =>
+      sum + each.rounds * each.targets.reduce((own, target) => own + roundSeconds(target, each, options), 0),
+    0,
+  );
 }
 
 export interface Tools {
@@ -59,7 +81,9 @@ export interface Tools {
 
 export interface Listener {
   onProgress(label: string, progress: LoadProgress): void;
-  onCell(label: string, cell: Cell, expected: number): void;
+  /** Work is done, or left out, that was expected to take so long. */
+  onSpent(seconds: number): void;
+  onCell(label: string, cell: Cell): void;
   onWorkload(workload: Workload): void;
 }
 
@@ -72,79 +96,68 @@ export async function runPlan(
   signal: AbortSignal,
 ): Promise<void> {
   const random = seededRandom(options.seed);
-  for (const { workload, rounds, targets, skipped, cellSeconds } of plan) {
-    for (const { target, reason } of skipped) {
-      const cell: Cell = {
-        workload: workload.name,
-        target: target.name,
-        round: 0,
-        position: 0,
-        outcome: 'skipped',
-        reason,
-      };
-      listener.onCell(`${workload.name}  ${target.name}`, cell, 0);
-    }
+  for (const each of plan) {
+    const { workload, rounds, targets, skipped, passes } = each;
+    const tell = (target: Target, round: number, rest: Omit<Cell, 'workload' | 'target' | 'round'>) => {
+      const label = `${workload.name}${round > 0 ? ` ${round}/${rounds}` : ''}  ${target.name.padEnd(15)}`;
+      listener.onCell(label, { workload: workload.name, target: target.name, round, ...rest });
+    };
+    for (const { target, reason } of skipped) tell(target, 0, { outcome: 'skipped', reason });
     // A target that failed once is not tried again: a stall costs five seconds each time, and its row shows the reason.
-    const dropped = new Set<Target>();
+    const left = new Set(targets);
     for (let round = 1; round <= rounds; round++) {
-      let position = 0;
-      for (const target of shuffled(targets, random)) {
-        if (signal.aborted) return;
-        if (dropped.has(target)) {
-          listener.onCell(
-            '',
-            { workload: workload.name, target: target.name, round, position: 0, outcome: 'skipped' },
-            cellSeconds,
-          );
-          continue;
+      if (round === 1) {
+        for (const target of targets.filter((one) => !isHere(one, tools))) {
+          left.delete(target);
+          tell(target, 1, { outcome: 'unavailable', reason: 'no C compiler here' });
         }
-        position++;
-        const label = `${workload.name} ${round}/${rounds}  ${target.name.padEnd(15)}`;
-        const cell = await measureCell(workload, target, options, tools, (progress) =>
-          listener.onProgress(label, progress),
-        );
-        if (signal.aborted) return;
-        if (cell.outcome !== 'ok') dropped.add(target);
-        listener.onCell(label, { ...cell, round, position }, cellSeconds);
+      }
+      for (const target of targets) if (!left.has(target)) listener.onSpent(roundSeconds(target, each, options));
+      const measurements = await runRound(
+        [...left].map((target) => contestant(target, each, options, tools)),
+        { passes, random, signal },
+        {
+          onProgress: (target, doing, progress) =>
+            listener.onProgress(`${workload.name} ${round}/${rounds}  ${target.name.padEnd(15)} ${doing}`, progress),
+          onStep: (target, step) => listener.onSpent(expectation(target, each, options)[step]),
+        },
+      );
+      if (signal.aborted) return;
+      for (const [target, measurement] of measurements) {
+        if (measurement.outcome !== 'ok') left.delete(target);
+        tell(target, round, measurement);
       }
     }
     listener.onWorkload(workload);
   }
 }
 
-async function measureCell(
-  workload: Workload,
+/** Whether its program is: the C programs need a compiler. */
+function isHere(target: Target, tools: Tools): boolean {
+  return !('c' in target.program) || tools.compiled(target.program.c) !== undefined;
+}
+
+function contestant(
   target: Target,
+  { workload, passes }: WorkloadPlan,
   options: BenchOptions,
   tools: Tools,
-  onProgress: (progress: LoadProgress) => void,
-): Promise<Cell> {
-  const named = { workload: workload.name, target: target.name, round: 0, position: 0 };
-  if ('c' in target.program && tools.compiled(target.program.c) === undefined)
-    return { ...named, outcome: 'unavailable', reason: 'no C compiler here' };
-  const measurement = await measure(
-    {
-      server: commandOf(target, (name) => tools.compiled(name)!),
-      client: tools.client,
-      clientKind: tools.clientKind,
-      placement: tools.placement,
-      load: {
-        shape: workload.shape,
-        connections: workload.connections,
-        idle: 0,
-        size: workload.size,
-        pipeline: workload.pipeline,
-        frame: workload.frame,
-        warmup: options.preset.warmup,
-        duration: options.preset.duration,
-        settle: options.preset.settle,
-        stall: options.stall,
-        atLeast: workload.shape === 'arrivals' ? options.preset.turns * workload.connections : 0,
-        longest: Math.max(LONGEST_SECONDS, LONGEST_TIMES * options.preset.duration),
-        collect: workload.shape === 'idle',
-      },
+): Contestant<Target> {
+  const { preset } = options;
+  const { shape, connections, size, pipeline, frame, intervalMs = 0 } = workload;
+  const setup: Setup = {
+    server: commandOf(target, (name) => tools.compiled(name)!),
+    client: tools.client,
+    clientKind: tools.clientKind,
+    placement: tools.placement,
+    load: {
+      ...{ shape, connections, idle: 0, size, pipeline, frame, interval: intervalMs / 1000 },
+      ...{ warmup: preset.warmup, duration: preset.duration, settle: preset.settle, stall: options.stall },
+      // A slice may be shorter than one large message takes.
+      atLeast: shape === 'arrivals' ? preset.turns * connections : 1,
+      longest: Math.max(LONGEST_SECONDS, LONGEST_TIMES * preset.duration),
+      collect: shape === 'idle',
     },
-    onProgress,
-  );
-  return { ...named, ...measurement };
+  };
+  return { target, setup, sliced: isSliced(target, workload, passes) };
 }

@@ -36,6 +36,7 @@ const load: Omit<LoadOptions, 'host' | 'port' | 'serverPids'> = {
   frame: null,
   warmup: 0.05,
   duration: 0.2,
+  interval: 0.002,
   atLeast: 0,
   longest: 0.2,
   settle: 0.1,
@@ -76,7 +77,7 @@ describe.each(clients)('with the %s client', (kind, client) => {
     expect(reason).toBeUndefined();
     expect(outcome).toBe('ok');
     expect(result).toMatchObject({
-      schema: 1,
+      schema: 2,
       client: kind,
       shape: 'sessions',
       messageBytes: 68,
@@ -84,7 +85,6 @@ describe.each(clients)('with the %s client', (kind, client) => {
       options: { connections: 5, pipeline: 4, frame: 'u32' },
     });
     expect(result!.messages).toBeGreaterThan(100);
-    expect(result!.messages).toBe(result!.slices.reduce((sum, each) => sum + each, 0));
     expect(result!.latency.count).toBe(result!.messages);
     expect(result!.latency.histogramNs.reduce((sum, [, count]) => sum + count, 0)).toBe(result!.messages);
     const { p50, p90, p99, p999, max } = result!.latency;
@@ -123,6 +123,30 @@ describe.each(clients)('with the %s client', (kind, client) => {
     expect(outcome).toBe('ok');
     expect(result!.server!.pssBytesBefore).toBeGreaterThan(50_000);
     expect(result!.server!.pssBytes).toBeGreaterThan(50_000);
+  });
+
+  it.each(servers)('%s is measured with quiet connections beside one that floods', async (_name, server) => {
+    const { outcome, reason, load: result, stop } = await run(server, kind, client, { shape: 'flood' });
+    expect(reason).toBeUndefined();
+    expect(outcome).toBe('ok');
+    expect(result).toMatchObject({ shape: 'flood', errors: {} });
+    // At most what is due: 5 connections, a message each 2 ms; what a stall has kept back comes after it.
+    expect(result!.messages).toBeGreaterThan(5);
+    expect(result!.messages).toBeLessThanOrEqual(5 * (Math.ceil(result!.elapsedSeconds / 0.002) + 1) + 5 * 25);
+    expect(result!.latency.count).toBe(result!.messages);
+    // More than one connection with a message in flight could bring, and than a window.
+    expect(result!.floodBytes).toBeGreaterThan(1_000_003);
+    expect(stop).toMatchObject({ graceful: true });
+  });
+
+  it.each([
+    ['corrupt', 'corrupt', /^(the connection that floods: something else than was sent|connection \d+: byte)/],
+    ['close', 'failed', /closed (by the server|the connection)|the server lost|reset|pipe/i],
+    ['stall', 'stalled', /no reply for 0.6 s|nothing (was answered|came back)/],
+  ])('a server that would %s under a flood is found out', async (fault, expected, message) => {
+    const { outcome, reason } = await run(faulty(fault), kind, client, { shape: 'flood', duration: 20, stall: 0.6 });
+    expect(outcome).toBe(expected);
+    expect(reason).toMatch(message);
   });
 
   it('messages larger than both socket buffers come through: the client reads while it writes', async () => {
@@ -198,7 +222,19 @@ describe('the command', () => {
     const out = path.join(folder, 'fail');
     const child = spawn(
       process.execPath,
-      args(out, '--warmup', '0.05', '--duration', '0.1', '--seed', '3', '--fail-if', 'node-net/node-net echo < 2'),
+      args(
+        out,
+        '--warmup',
+        '0.05',
+        '--duration',
+        '0.1',
+        '--slice',
+        '0.05',
+        '--seed',
+        '3',
+        '--fail-if',
+        'node-net/node-net echo < 2',
+      ),
       { stdio: 'ignore' },
     );
     const code = await new Promise((resolve) => child.once('exit', resolve));
@@ -206,9 +242,9 @@ describe('the command', () => {
     const results: ResultsFile = readResults(path.join(out, readdirSync(out)[0]!));
     expect(results).toMatchObject({ kind: 'fdset-bench', seed: 3, client: cc ? 'c' : 'ts' });
     expect(results.finishedAt).not.toBeNull();
-    expect(results.cells.map((cell) => [cell.round, cell.outcome])).toEqual([
-      [1, 'ok'],
-      [2, 'ok'],
+    expect(results.cells.map((cell) => [cell.round, cell.outcome, cell.slices?.length])).toEqual([
+      [1, 'ok', 2],
+      [2, 'ok', 2],
     ]);
   });
 

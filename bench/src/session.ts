@@ -1,11 +1,17 @@
-/** One measurement: a fresh server, the load against it, the end of both. */
+/** The load against one server: a slice of it, or a whole measurement with a fresh server of its own. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Child } from './children.js';
-import { type ClientKind, type LoadOptions, type LoadProgress, type LoadResult, loadArguments } from './load-result.js';
+import {
+  type ClientKind,
+  type Figures,
+  type LoadOptions,
+  type LoadProgress,
+  type LoadResult,
+  loadArguments,
+} from './load-result.js';
 import { type Placement, placed } from './placement.js';
+import { type Idleness, Server, type Stopped } from './server.js';
 
-const READY_MS = 15_000;
-const STOP_MS = 5_000;
 /** Between two measurements: what the last one left in the kernel's queues is worked off. */
 const COOL_MS = 30;
 
@@ -21,39 +27,32 @@ export interface Setup {
 
 export type MeasurementOutcome = LoadResult['outcome'] | 'unavailable';
 
-export interface Measurement {
+/** What became of the load against a server. */
+export interface Loaded {
   outcome: MeasurementOutcome;
   reason?: string;
   load?: LoadResult;
+}
+
+/** A short stretch of load between those of other targets. */
+export interface Slice {
+  /** From 1; the slices of one pass are compared with each other. */
+  pass: number;
+  /** Place in the order of its pass, from 1. */
+  position: number;
+  figures: Figures;
+}
+
+export interface Measurement extends Loaded {
+  /** Of which `load` is the sum; absent where the target was measured in one go. */
+  slices?: Slice[];
   /** What the target said of itself on its ready line. */
   detail?: string;
   /** From spawn to the ready line. */
   bootMs?: number;
-  stop?: { graceful: boolean; leftBehind: boolean; elapsedMs: number };
-}
-
-type Ready = { port: number; detail: string } | { unavailable: string } | { failed: string };
-
-function waitForReady(command: readonly string[]): { server: Child; ready: Promise<Ready> } {
-  let server!: Child;
-  const ready = new Promise<Ready>((resolve) => {
-    const timer = setTimeout(() => resolve({ failed: `no ready line after ${READY_MS / 1000} s` }), READY_MS);
-    const settle = (result: Ready) => {
-      clearTimeout(timer);
-      resolve(result);
-    };
-    server = new Child(command, (line) => {
-      const [word, first, ...rest] = line.split(' ');
-      if (word === 'ready') settle({ port: Number(first), detail: rest.join(' ') });
-      if (word === 'unavailable') settle({ unavailable: line.slice('unavailable '.length) });
-    });
-    server.ended.then(({ code, signal }) => {
-      settle({
-        failed: `the server ended (${signal ?? `code ${code}`}) before it was ready: ${server.complaint || 'it said nothing'}`,
-      });
-    });
-  });
-  return { server, ready };
+  stop?: Stopped;
+  /** What it used between its slices. */
+  idle?: Idleness;
 }
 
 /** The longest time that the client may take by its own rules; beyond it something is wrong with the client itself. */
@@ -62,16 +61,16 @@ function clientLimitMs(load: Setup['load']): number {
   return (2 * opening + load.warmup + load.longest + 2 * load.settle + load.stall + 10) * 1000;
 }
 
-async function runClient(
-  setup: Setup,
-  port: number,
-  serverPid: number,
+/** Runs the load client once. Never rejects for what a target or the load does wrong: that is an outcome. */
+export async function loadServer(
+  server: Server,
+  { client: command, placement, load: given }: Omit<Setup, 'server' | 'clientKind'>,
   onProgress: (progress: LoadProgress) => void,
-): Promise<LoadResult | string> {
-  const options: LoadOptions = { ...setup.load, host: '127.0.0.1', port, serverPids: [serverPid] };
+): Promise<Loaded> {
+  const options: LoadOptions = { ...given, host: '127.0.0.1', port: server.port, serverPids: [server.pid] };
   let output = '';
   const client = new Child(
-    placed([...setup.client, ...loadArguments(options)], 'load', setup.placement),
+    placed([...command, ...loadArguments(options)], 'load', placement),
     (line) => {
       output += line;
     },
@@ -81,45 +80,39 @@ async function runClient(
       return true;
     },
   );
-  const timer = setTimeout(() => client.killGroup(), clientLimitMs(setup.load));
+  const timer = setTimeout(() => client.killGroup(), clientLimitMs(given));
   const { code, signal } = await client.ended;
   clearTimeout(timer);
-  if (output.startsWith('{')) return JSON.parse(output) as LoadResult;
-  return `the load client ended (${signal ?? `code ${code}`}) without a result: ${client.complaint || 'it said nothing'}`;
+  const load = output.startsWith('{') ? (JSON.parse(output) as LoadResult) : undefined;
+  if (server.death !== undefined)
+    return { outcome: 'failed', reason: server.death, ...(load === undefined ? {} : { load }) };
+  if (load === undefined) {
+    const said = client.complaint || 'it said nothing';
+    return {
+      outcome: 'failed',
+      reason: `the load client ended (${signal ?? `code ${code}`}) without a result: ${said}`,
+    };
+  }
+  const reason = load.reason && server.complaint ? `${load.reason} (server: ${server.complaint})` : load.reason;
+  return { outcome: load.outcome, load, ...(reason ? { reason } : {}) };
 }
 
-/** Never rejects for what a target or the load does wrong: that is an outcome. */
+/** Ends the server, and says of it what every measurement does. */
+export async function concluded(server: Server): Promise<Omit<Measurement, 'outcome'>> {
+  const { bootMs, detail, idle } = server;
+  const stop = await server.stop();
+  return { bootMs, stop, ...(detail ? { detail } : {}), ...(idle ? { idle } : {}) };
+}
+
+/** A fresh server, the load against it in one go, the end of both. */
 export async function measure(
   setup: Setup,
   onProgress: (progress: LoadProgress) => void = () => {},
 ): Promise<Measurement> {
-  const begun = performance.now();
-  const command = placed([...setup.server, '--host', '127.0.0.1', '--port', '0'], 'server', setup.placement);
-  const { server, ready } = waitForReady(command);
-  const state = await ready;
-  if ('unavailable' in state) {
-    await server.stop(STOP_MS);
-    return { outcome: 'unavailable', reason: state.unavailable };
-  }
-  if ('failed' in state) {
-    server.killGroup();
-    return { outcome: 'failed', reason: state.failed };
-  }
-  const bootMs = performance.now() - begun;
-  let died: string | undefined;
-  server.ended.then(({ code, signal }) => {
-    died = signal ?? `code ${code}`;
-  });
-  const load = await runClient(setup, state.port, server.pid, onProgress);
-  const early = died;
-  const stop = await server.stop(STOP_MS);
+  const server = await Server.start(setup.server, setup.placement);
+  if (!(server instanceof Server)) return server;
+  const loaded = await loadServer(server, setup, onProgress);
+  const rest = await concluded(server);
   await sleep(COOL_MS);
-  const common = { bootMs, stop, ...(state.detail ? { detail: state.detail } : {}) };
-  if (early !== undefined) {
-    const reason = `the server ended by itself (${early}): ${server.complaint || 'it said nothing'}`;
-    return { ...common, outcome: 'failed', reason, ...(typeof load === 'string' ? {} : { load }) };
-  }
-  if (typeof load === 'string') return { ...common, outcome: 'failed', reason: load };
-  const reason = load.reason && server.complaint ? `${load.reason} (server: ${server.complaint})` : load.reason;
-  return { ...common, outcome: load.outcome, load, ...(reason ? { reason } : {}) };
+  return { ...rest, ...loaded };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { median, pairedRatios, seededRandom, shuffled, spread } from './statistics.js';
+import { median, pairedRatios, quantile, seededRandom, shuffled, spread } from './statistics.js';
 
 describe('statistics', () => {
   it('takes the middle value of an odd count and the mean of the two middle ones of an even count', () => {
@@ -12,6 +12,22 @@ describe('statistics', () => {
     const values = [10, 9, 100];
     expect(median(values)).toBe(10);
     expect(values).toEqual([10, 9, 100]);
+  });
+
+  it('quantiles lie between neighbours, and the middle one is the median', () => {
+    expect(quantile([4, 1, 3, 2, 5], 0.25)).toBe(2);
+    expect(quantile([1, 2, 3, 4], 0.25)).toBe(1.75);
+    expect(quantile([1, 2, 3, 4], 0.5)).toBe(median([1, 2, 3, 4]));
+    expect(quantile([7], 0.75)).toBe(7);
+    expect(quantile([1, 2], 1)).toBe(2);
+    expect(quantile([], 0.5)).toBeUndefined();
+  });
+
+  it('one disturbed pair moves neither the median nor the quartiles far', () => {
+    const calm = Array.from({ length: 20 }, (_, i) => 1 + i / 1000);
+    const { median: middle, quartiles } = spread([...calm, 40])!;
+    expect(middle).toBeCloseTo(1.01, 5);
+    expect(quartiles[1]).toBeCloseTo(1.015, 5);
   });
 
   it('pairs values with the baseline of the same round only', () => {
@@ -31,7 +47,13 @@ describe('statistics', () => {
   it('a disturbance of a whole round changes no paired ratio', () => {
     const baseline = new Map([100, 50, 100].map((value, round) => [round, value]));
     const values = new Map([150, 75, 150].map((value, round) => [round, value]));
-    expect(spread(pairedRatios(values, baseline))).toEqual({ median: 1.5, least: 1.5, most: 1.5, count: 3 });
+    expect(spread(pairedRatios(values, baseline))).toEqual({
+      median: 1.5,
+      quartiles: [1.5, 1.5],
+      least: 1.5,
+      most: 1.5,
+      count: 3,
+    });
   });
 
   it('a baseline of zero gives no ratio', () => {

@@ -8,8 +8,19 @@ export function median(values: readonly number[]): number | undefined {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** The value below which the share `p` (0 to 1) of the values lies, interpolated between neighbours (Hyndman and Fan's type 7); `undefined` of nothing. */
+export function quantile(values: readonly number[], p: number): number | undefined {
+  if (values.length === 0) return undefined;
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = p * (sorted.length - 1);
+  const below = sorted[Math.floor(place)]!;
+  return below + (sorted[Math.ceil(place)]! - below) * (place % 1);
+}
+
 export interface Spread {
   median: number;
+  /** The middle half of the pairs lies between them. */
+  quartiles: readonly [lower: number, upper: number];
   least: number;
   most: number;
   /** How many pairs. */
@@ -19,17 +30,18 @@ export interface Spread {
 export function spread(values: readonly number[]): Spread | undefined {
   const middle = median(values);
   if (middle === undefined) return undefined;
-  return { median: middle, least: Math.min(...values), most: Math.max(...values), count: values.length };
+  const quartiles = [quantile(values, 0.25)!, quantile(values, 0.75)!] as const;
+  return { median: middle, quartiles, least: Math.min(...values), most: Math.max(...values), count: values.length };
 }
 
 /**
- * The ratios `value / baseline` of the rounds that have both, never across rounds: what disturbs a whole round disturbs both of its
- * measurements and cancels out. The maps are keyed by round.
+ * The ratios `value / baseline` of the slices, or rounds, that have both, never across them: what disturbs one, disturbs both of its
+ * measurements and cancels out. The maps are keyed by slice or by round.
  */
-export function pairedRatios(values: ReadonlyMap<number, number>, baseline: ReadonlyMap<number, number>): number[] {
+export function pairedRatios<K>(values: ReadonlyMap<K, number>, baseline: ReadonlyMap<K, number>): number[] {
   const ratios: number[] = [];
-  for (const [round, value] of values) {
-    const base = baseline.get(round);
+  for (const [key, value] of values) {
+    const base = baseline.get(key);
     if (base !== undefined && base > 0) ratios.push(value / base);
   }
   return ratios;

@@ -1,5 +1,5 @@
-/** From the cells of a workload to the rows of its table: medians over the rounds, and ratios paired within each round. */
-import type { LoadResult } from './load-result.js';
+/** From the cells of a workload to the rows of its table: medians, and ratios paired within each pass of slices. */
+import type { Figures } from './load-result.js';
 import { headline, type Metric, metrics } from './metrics.js';
 import type { Cell } from './results.js';
 import { median, pairedRatios, type Spread, spread } from './statistics.js';
@@ -10,19 +10,23 @@ const CLIENT_BOUND = 0.85;
 /** CPU time of neither server nor client, as a share of one core. */
 const OTHER_LOAD = 0.1;
 const STEAL = 0.02;
+/** Share of a core that a server may use while others are under load. */
+const AT_REST = 0.01;
 
 export const BASELINE = 'node-net';
 export const LINE = 'c-epoll';
 
 export interface Row {
   target: string;
-  /** Medians over the rounds, by metric. */
+  /** Medians over the slices or the rounds, by metric. */
   values: Partial<Record<string, number>>;
-  /** Headline against the C epoll echo of the same round; 1 is equal. */
+  /** Headline against the C epoll echo of the same pass; 1 is equal. */
   ofLine?: Spread;
-  /** Headline against node:net of the same round. */
+  /** Headline against node:net of the same pass. */
   ofBaseline?: Spread;
   rounds: number;
+  /** Of all rounds; 0 where it was measured in one go. */
+  slices: number;
   /** What restrains the meaning of the figures, each with how many rounds it concerns. */
   flags: string[];
   /** Instead of figures: why there are none. */
@@ -34,7 +38,8 @@ export function flagsOf(cell: Cell): string[] {
   const flags: string[] = [];
   const load = cell.load;
   if (load && load.elapsedSeconds > 0) {
-    if (load.clientShare > CLIENT_BOUND) flags.push('client-bound');
+    // A flood keeps the client as busy as the server, and is not timed.
+    if (load.clientShare > CLIENT_BOUND && load.shape !== 'flood') flags.push('client-bound');
     const other =
       load.machine.busySeconds - load.clientCpuSeconds - (load.server?.cpuSeconds ?? Number.POSITIVE_INFINITY);
     if (other / load.elapsedSeconds > OTHER_LOAD) flags.push('busy-machine');
@@ -42,23 +47,54 @@ export function flagsOf(cell: Cell): string[] {
     if (load.machine.listenOverflows > 0) flags.push('listen-overflows');
   }
   for (const [name, count] of Object.entries(load?.errors ?? {})) if (count > 0) flags.push(name);
+  if (cell.idle && cell.idle.cpuSeconds > AT_REST * cell.idle.seconds) flags.push('not-idle');
   if (cell.stop && !cell.stop.graceful) flags.push('did-not-stop');
   if (cell.stop?.leftBehind) flags.push('left-children');
   return flags;
 }
 
-/** The metric of each round that was measured whole. */
-export function byRound(cells: readonly Cell[], workload: string, target: string, metric: Metric): Map<number, number> {
-  const values = new Map<number, number>();
-  for (const cell of cells) {
-    if (cell.workload !== workload || cell.target !== target || cell.outcome !== 'ok' || !cell.load) continue;
-    const value = metric.of(cell.load);
-    if (value !== undefined) values.set(cell.round, value);
+/** What is told by each round that was measured whole: its figures, and those of its slices by the number of their pass. */
+function measured(cells: readonly Cell[], workload: string, target: string) {
+  return cells.flatMap(({ round, load, slices, ...cell }) => {
+    if (cell.workload !== workload || cell.target !== target || cell.outcome !== 'ok' || !load) return [];
+    return [{ round, load, slices: slices ?? [] }];
+  });
+}
+
+function keyed<K>(metric: Metric, figures: readonly (readonly [K, Figures])[]): Map<K, number> {
+  const values = new Map<K, number>();
+  for (const [key, each] of figures) {
+    const value = metric.of(each);
+    if (value !== undefined) values.set(key, value);
   }
   return values;
 }
 
-/** The ratio of two targets by a metric, round by round. */
+/** The metric of each round: over all messages of its slices. */
+export function byRound(cells: readonly Cell[], workload: string, target: string, metric: Metric): Map<number, number> {
+  return keyed(
+    metric,
+    measured(cells, workload, target).map(({ round, load }) => [round, load] as const),
+  );
+}
+
+/** The metric of each slice, by round and pass; empty where the target was measured in one go. */
+export function bySlice(cells: readonly Cell[], workload: string, target: string, metric: Metric): Map<string, number> {
+  return keyed(
+    metric,
+    measured(cells, workload, target).flatMap(({ round, slices }) =>
+      slices.map(({ pass, figures }) => [`${round}.${pass}`, figures] as const),
+    ),
+  );
+}
+
+/** All values of which the metric's absolute figure is the median. */
+export function valuesOf(cells: readonly Cell[], workload: string, target: string, metric: Metric): number[] {
+  const slices = metric.over === 'slice' ? [...bySlice(cells, workload, target, metric).values()] : [];
+  return slices.length > 0 ? slices : [...byRound(cells, workload, target, metric).values()];
+}
+
+/** The ratio of two targets by a metric, pass by pass; round by round where one of them was measured in one go. */
 export function ratio(
   cells: readonly Cell[],
   workload: string,
@@ -66,6 +102,9 @@ export function ratio(
   baseline: string,
   metric: Metric,
 ): Spread | undefined {
+  const slices = bySlice(cells, workload, target, metric);
+  const baseSlices = bySlice(cells, workload, baseline, metric);
+  if (slices.size > 0 && baseSlices.size > 0) return spread(pairedRatios(slices, baseSlices));
   return spread(pairedRatios(byRound(cells, workload, target, metric), byRound(cells, workload, baseline, metric)));
 }
 
@@ -78,18 +117,18 @@ function countFlags(cells: readonly Cell[]): string[] {
 function summarizeTarget(all: readonly Cell[], workload: Workload, target: string): Row {
   const cells = all.filter((cell) => cell.workload === workload.name && cell.target === target);
   const failed = cells.find((cell) => cell.outcome !== 'ok');
-  const measured = cells.filter((cell) => cell.outcome !== 'skipped');
-  const row: Row = { target, values: {}, rounds: measured.length, flags: countFlags(measured) };
+  const taking = cells.filter((cell) => cell.outcome !== 'skipped');
+  const slices = taking.reduce((sum, cell) => sum + (cell.slices?.length ?? 0), 0);
+  const row: Row = { target, values: {}, rounds: taking.length, slices, flags: countFlags(taking) };
   if (failed) {
     const round = failed.round > 1 ? ` in round ${failed.round}` : '';
     row.reason =
       failed.outcome === 'skipped' ? (failed.reason ?? '') : `${failed.outcome}${round}: ${failed.reason ?? ''}`;
     return row;
   }
-  const loads = cells.map((cell) => cell.load).filter((load): load is LoadResult => load !== undefined);
   for (const metric of metrics) {
     if (!metric.shapes.includes(workload.shape)) continue;
-    const values = loads.map((load) => metric.of(load)).filter((value) => value !== undefined);
+    const values = valuesOf(all, workload.name, target, metric);
     // The slowest client of all rounds, not the median of the slowest.
     const value = metric.name === 'max' && values.length > 0 ? Math.max(...values) : median(values);
     if (value !== undefined) row.values[metric.name] = value;

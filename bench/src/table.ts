@@ -3,7 +3,6 @@ import Table from 'cli-table3';
 import pc from 'picocolors';
 import * as format from './format.js';
 import type { Shape } from './load-result.js';
-import type { Spread } from './statistics.js';
 import { BASELINE, LINE, type Row } from './summary.js';
 import { parametersOf, type Workload } from './workloads.js';
 
@@ -12,18 +11,12 @@ interface Column {
   text(row: Row): string;
 }
 
-function ratioText(ratio: Spread | undefined): string {
-  if (!ratio) return '-';
-  const range = ratio.count > 1 ? ` (${ratio.least.toFixed(2)}-${ratio.most.toFixed(2)})` : '';
-  return `${ratio.median.toFixed(2)}${range}`;
-}
-
 const value = (head: string, name: string, show: (value: number | undefined) => string): Column => ({
   head,
   text: (row) => show(row.values[name]),
 });
-const ofLine: Column = { head: `of ${LINE}`, text: (row) => format.percent(row.ofLine?.median) };
-const ofBaseline: Column = { head: `x ${BASELINE} (range)`, text: (row) => ratioText(row.ofBaseline) };
+const ofLine: Column = { head: `x ${LINE} (quartiles)`, text: (row) => format.ratio(row.ofLine) };
+const ofBaseline: Column = { head: `x ${BASELINE} (quartiles)`, text: (row) => format.ratio(row.ofBaseline) };
 const seconds = (time: number | undefined) => format.microseconds(time === undefined ? undefined : time * 1e6);
 
 const columns: Record<Shape, readonly Column[]> = {
@@ -55,10 +48,19 @@ const columns: Record<Shape, readonly Column[]> = {
     value('memory', 'memory', format.bytes),
     value('opened in', 'startup', seconds),
   ],
+  flood: [
+    value('p99', 'p99', format.microseconds),
+    ofLine,
+    value('p50', 'p50', format.microseconds),
+    value('p999', 'p999', format.microseconds),
+    value('slowest', 'max', format.microseconds),
+    value('flood', 'floodRate', (rate) => (rate === undefined ? format.bytes(rate) : `${format.bytes(rate)}/s`)),
+    value('memory', 'memory', format.bytes),
+  ],
 };
 
 /** Flags that say that something is wrong, not only that a figure means less. */
-const bad = /^(did-not-stop|left-children|E[A-Z0-9]+)/;
+const bad = /^(did-not-stop|left-children|not-idle|E[A-Z0-9]+)/;
 
 function flagsText(row: Row): string {
   return row.flags.map((flag) => (bad.test(flag) ? pc.red(flag) : pc.yellow(flag))).join(', ');
@@ -87,6 +89,12 @@ export function renderWorkload(workload: Workload, rows: readonly Row[]): string
     }
   }
   const rounds = Math.max(0, ...rows.map((row) => row.rounds));
-  const parameters = `${parametersOf(workload)}, ${rounds} round${rounds === 1 ? '' : 's'}`;
+  const slices = Math.max(0, ...rows.map((row) => row.slices));
+  const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
+  const parameters = [
+    parametersOf(workload),
+    counted(rounds, 'round'),
+    ...(slices > 0 ? [counted(slices, 'slice')] : []),
+  ].join(', ');
   return `\n${pc.bold(workload.name)}  ${workload.title}\n${pc.dim(parameters)}\n${table.toString()}`;
 }

@@ -10,6 +10,11 @@ export interface Target {
   program: { c: string } | { module: string };
   /** Most connections it can hold open, with the reason. */
   sessions?: { most: number; reason: string };
+  /**
+   * A thread or process for each connection runs cold code when it is opened: slices, which open their connections anew, would measure
+   * little else. It is measured in one go.
+   */
+  coldConnections?: boolean;
   /** Speaks u32 frames only. */
   framesOnly?: boolean;
 }
@@ -53,18 +58,21 @@ export const targets: readonly Target[] = [
     title: "createServer, thread-per-connection, io 'reactor'",
     program: { module: 'thread' },
     sessions: threads,
+    coldConnections: true,
   },
   {
     name: 'thread-blocking',
     title: "createServer, thread-per-connection, io 'blocking'",
     program: { module: 'thread-blocking' },
     sessions: threads,
+    coldConnections: true,
   },
   {
     name: 'process',
     title: 'createServer, process-per-connection',
     program: { module: 'process' },
     sessions: { most: 100, reason: 'a process for each connection: at most 100' },
+    coldConnections: true,
   },
   { name: 'style-reactor', title: 'createServer, reactor', program: { module: 'style-reactor' } },
 ];
@@ -77,10 +85,22 @@ export function targetNamed(name: string): Target {
 
 /** Why the target cannot take part in the workload, or `undefined`. */
 export function obstacle(target: Target, workload: Workload): string | undefined {
-  if (workload.shape !== 'arrivals' && target.sessions && workload.connections > target.sessions.most)
-    return target.sessions.reason;
+  const open = workload.connections + (workload.shape === 'flood' ? 1 : 0);
+  if (workload.shape !== 'arrivals' && target.sessions && open > target.sessions.most) return target.sessions.reason;
   if (target.framesOnly && workload.frame === null) return 'speaks u32 frames only, and this workload has none';
   return undefined;
+}
+
+/**
+ * Slices open their connections anew, and a port rests for a minute in TIME_WAIT: beyond so many connections in a round each target is
+ * measured in one go.
+ */
+const SLICED_CONNECTIONS = 20_000;
+
+/** Whether the target is measured in slices, between those of others. `idle` is about memory, which neighbours would share. */
+export function isSliced(target: Target, workload: Workload, passes: number): boolean {
+  if (workload.shape === 'idle' || target.coldConnections) return false;
+  return workload.shape === 'arrivals' || workload.connections * passes <= SLICED_CONNECTIONS;
 }
 
 /** The command that runs it; `compiled` gives the path of a C program. `--expose-gc` lets memory be read after a collection, and changes nothing else. */

@@ -10,6 +10,8 @@ export interface Workload {
   size: number;
   pipeline: number;
   frame: 'u32' | null;
+  /** `flood`: milliseconds from one message of a quiet connection to its next. */
+  intervalMs?: number;
   /** The targets of a run without `--targets`. */
   targets: readonly string[];
   /** Which part of the preset's rounds it gets: the core cells all of them. */
@@ -65,6 +67,18 @@ export const workloads: readonly Workload[] = [
     roundShare: 0.4,
   },
   {
+    name: 'fairness',
+    title: 'quiet connections beside one that floods: it writes as fast as the server takes it, and reads its echo',
+    shape: 'flood',
+    connections: 10,
+    size: 64,
+    pipeline: 1,
+    frame: null,
+    intervalMs: 3,
+    targets: [...raw, 'select'],
+    roundShare: 0.6,
+  },
+  {
     name: 'idle',
     title: 'connections that are opened and never used: the memory that each costs in the server',
     shape: 'idle',
@@ -79,19 +93,27 @@ export const workloads: readonly Workload[] = [
 
 export interface Preset {
   rounds: number;
-  /** Seconds. */
+  /** Seconds: of load before anything of a fresh server is measured, */
   warmup: number;
+  /** measured in a round, in all, */
   duration: number;
+  /** and of that in one go, before it is another target's turn (about: the duration is cut into equal parts). */
+  slice: number;
   settle: number;
   /** `arrivals`: the clock goes on until every client has had so many turns on average. */
   turns: number;
 }
 
 export const presets = {
-  smoke: { rounds: 1, warmup: 0.15, duration: 0.35, settle: 0.4, turns: 1 },
-  quick: { rounds: 5, warmup: 0.4, duration: 1, settle: 0.6, turns: 2 },
-  full: { rounds: 15, warmup: 3, duration: 5, settle: 2, turns: 5 },
+  smoke: { rounds: 1, warmup: 0.1, duration: 0.2, slice: 0.1, settle: 0.4, turns: 1 },
+  quick: { rounds: 5, warmup: 0.4, duration: 0.75, slice: 0.25, settle: 0.6, turns: 2 },
+  full: { rounds: 15, warmup: 3, duration: 5, slice: 0.25, settle: 2, turns: 5 },
 } as const satisfies Record<string, Preset>;
+
+/** Into how many slices a target's measured time of a round is cut. */
+export function passesOf({ duration, slice }: Preset): number {
+  return Math.max(1, Math.round(duration / slice));
+}
 
 export type PresetName = keyof typeof presets;
 
@@ -111,12 +133,20 @@ export function adjusted(workload: Workload, overrides: Overrides): Workload {
   };
 }
 
+const connectionsOf: Record<Shape, string> = {
+  sessions: 'connections',
+  arrivals: 'clients at a time',
+  idle: 'connections',
+  flood: 'quiet connections',
+};
+
 /** The parameters in words. */
-export function parametersOf({ shape, connections, size, pipeline, frame }: Workload): string {
+export function parametersOf({ shape, connections, size, pipeline, frame, intervalMs }: Workload): string {
   return [
-    `${connections} ${shape === 'arrivals' ? 'clients at a time' : 'connections'}`,
+    `${connections} ${connectionsOf[shape]}`,
     ...(shape === 'idle' ? [] : [`${size} bytes${frame ? ` after a ${frame} length` : ''}`]),
     ...(shape === 'sessions' ? [`pipeline ${pipeline}`] : []),
+    ...(shape === 'flood' ? [`a message each ${intervalMs} ms`] : []),
   ].join(', ');
 }
 

@@ -1,0 +1,132 @@
+/** Rounds of slices over real servers, right ones and faulty ones. */
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { benchFolder, compile, compiler } from './compile.js';
+import { choosePlacement } from './placement.js';
+import { cpuSecondsBetween, readServer } from './process-stats.js';
+import { type Contestant, runRound } from './round.js';
+import { Server } from './server.js';
+import type { Measurement, Setup } from './session.js';
+import { seededRandom } from './statistics.js';
+import { flagsOf } from './summary.js';
+
+const dist = (file: string) => path.join(benchFolder, 'dist', file);
+const cc = compiler();
+const client = cc ? [compile('load', cc)] : [process.execPath, dist('load-client.js')];
+const nodeNet = [process.execPath, dist('targets/node-net.js')];
+const reactor = [process.execPath, dist('targets/reactor.js')];
+const faulty = (fault: string, after: number) => [
+  ...[process.execPath, dist('testing/faulty-server.js')],
+  ...['--fault', fault, '--after', String(after)],
+];
+const placement = choosePlacement(true);
+const load: Setup['load'] = {
+  ...{ shape: 'sessions', connections: 4, idle: 0, size: 64, pipeline: 1, frame: null, interval: 0.002 },
+  ...{ warmup: 0.05, duration: 0.3, atLeast: 1, longest: 2, settle: 0.1, stall: 5, collect: false },
+};
+
+function contestant(target: string, server: readonly string[], sliced = true): Contestant<string> {
+  return { target, sliced, setup: { server, client, clientKind: cc ? 'c' : 'ts', placement, load } };
+}
+
+async function round(contestants: Contestant<string>[], passes: number) {
+  const steps: string[] = [];
+  const loads = new Set<string>();
+  const done = await runRound(
+    contestants,
+    { passes, random: seededRandom(11), signal: new AbortController().signal },
+    {
+      onProgress: (target, doing) => loads.add(`${target} ${doing}`),
+      onStep: (target, step) => steps.push(`${step} ${target}`),
+    },
+  );
+  return { steps, loads, of: (target: string) => done.get(target) as Measurement };
+}
+
+describe('a round', () => {
+  it('lets the load go from server to server, each once in every pass', async () => {
+    const names = ['a', 'b', 'c'];
+    const { of, steps } = await round(
+      [contestant('a', nodeNet), contestant('b', reactor), contestant('c', nodeNet)],
+      3,
+    );
+    expect(steps.slice(0, 3).sort()).toEqual(names.map((name) => `start ${name}`));
+    for (let pass = 0; pass < 3; pass++)
+      expect(steps.slice(3 + 3 * pass, 6 + 3 * pass).sort()).toEqual(names.map((name) => `slice ${name}`));
+    for (const name of names) {
+      const { outcome, reason, slices, load: sum, stop } = of(name);
+      expect(reason).toBeUndefined();
+      expect(outcome).toBe('ok');
+      expect(stop).toMatchObject({ graceful: true, leftBehind: false });
+      expect(slices!.map(({ pass }) => pass)).toEqual([1, 2, 3]);
+      expect(slices!.reduce((messages, { figures }) => messages + figures.messages, 0)).toBe(sum!.messages);
+      expect(sum!.latency.count).toBe(sum!.messages);
+      for (const { figures } of slices!) expect(figures.server!.cpuSeconds).toBeGreaterThan(0);
+    }
+    for (let pass = 1; pass <= 3; pass++)
+      expect(names.map((name) => of(name).slices![pass - 1]!.position).sort()).toEqual([1, 2, 3]);
+  });
+
+  it('a server that waits for its slice uses no CPU time, whatever the others do', async () => {
+    const { of } = await round([contestant('a', nodeNet), contestant('b', reactor)], 3);
+    for (const name of ['a', 'b']) {
+      const { seconds, cpuSeconds } = of(name).idle!;
+      expect(seconds).toBeGreaterThan(0.2);
+      expect(cpuSeconds / seconds, name).toBeLessThan(0.05);
+    }
+  });
+
+  it('a server that dies under its load has failed, and the others go on', async () => {
+    const { of } = await round([contestant('good', nodeNet), contestant('dying', faulty('exit', 300))], 4);
+    expect(of('dying')).toMatchObject({ outcome: 'failed', reason: expect.stringContaining('RangeError: deliberate') });
+    expect(of('dying').slices).toBeUndefined();
+    expect(of('good')).toMatchObject({ outcome: 'ok' });
+    expect(of('good').slices).toHaveLength(4);
+  });
+
+  it('a server that does not start, or has failed before its first slice, has a reason', async () => {
+    const broken = [process.execPath, '-e', 'throw new TypeError("no")', '--'];
+    const { of, loads } = await round(
+      [contestant('broken', broken), contestant('corrupt', faulty('corrupt', 20)), contestant('good', nodeNet)],
+      1,
+    );
+    expect(of('broken')).toMatchObject({ outcome: 'failed', reason: expect.stringContaining('TypeError: no') });
+    expect(of('corrupt')).toMatchObject({ outcome: 'corrupt', stop: { graceful: true } });
+    expect(of('good').slices).toHaveLength(1);
+    expect([...loads].sort()).toEqual(['corrupt warm-up', 'good slice 1/1', 'good warm-up']);
+  });
+
+  it('what cannot be sliced is measured in one go, with a server of its own', async () => {
+    const { of, steps } = await round([contestant('a', nodeNet), contestant('whole', nodeNet, false)], 2);
+    expect(steps.filter((step) => step.endsWith('whole'))).toEqual(['whole whole']);
+    expect(of('whole')).toMatchObject({ outcome: 'ok', stop: { graceful: true } });
+    expect(of('whole').slices).toBeUndefined();
+    expect(of('whole').load!.elapsedSeconds).toBeGreaterThanOrEqual(0.3);
+    expect(of('a').slices).toHaveLength(2);
+  });
+});
+
+describe('a server at rest', () => {
+  const busy = (code: string) => [process.execPath, '-e', code, '--'];
+  const burn =
+    'const end = Date.now() + 20_000; setInterval(() => { const t = Date.now() + 40; while (Date.now() < t); if (t > end) process.exit(); }, 1)';
+  const ready = "console.log('ready 1'); process.stdin.on('end', () => process.exit()).resume();";
+
+  it.each([
+    ['itself', `${ready} ${burn}`],
+    ['a child', `${ready} require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(burn)}])`],
+  ])('is caught when %s goes on working', async (_who, code) => {
+    const server = await Server.start(busy(code), placement);
+    if (!(server instanceof Server)) throw new Error(server.reason);
+    await server.rest();
+    const before = readServer([server.pid], false)!;
+    while (cpuSecondsBetween(before, readServer([server.pid], false)!) < 0.2) await sleep(20);
+    server.wake();
+    expect(server.idle!.cpuSeconds).toBeGreaterThanOrEqual(0.2);
+    expect(flagsOf({ workload: 'echo', target: 'any', round: 1, outcome: 'ok', idle: server.idle! })).toEqual([
+      'not-idle',
+    ]);
+    await server.stop();
+  });
+});
