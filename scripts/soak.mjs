@@ -43,9 +43,9 @@ if (!(durationMs > 0) || !(clients >= 1)) {
 /** A client that has not got on for this long is stuck. */
 const STUCK_MS = 10_000;
 /** Growth of the resident set, in bytes, that the allocators may still cause once they are warm. */
-const MEMORY_SLACK = 16 << 20;
+const MEMORY_SLACK = 32 << 20;
 /** The same of what is alive after a collection. */
-const HEAP_SLACK = 2 << 20;
+const HEAP_SLACK = 1 << 20;
 
 const root = path.resolve(fileURLToPath(import.meta.url), '../..');
 const entry = createRequire(path.join(root, 'test/package.json')).resolve('@fdset/reactor');
