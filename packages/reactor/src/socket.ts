@@ -78,7 +78,7 @@ export interface ReceivedDatagram {
 /**
  * The named options; every other one goes through {@link Socket.getRawOption}. `tcpInfo` and `peerCredentials` are
  * read-only. A wrong type is a TypeError, a number outside its range a RangeError (`ERR_REACTOR_ARGUMENT`); what the
- * system refuses is a SocketError (`ENOPROTOOPT` or `EOPNOTSUPP` where the socket has no such option).
+ * system refuses is a SocketError (`ENOPROTOOPT` or `ENOTSUP` where the socket has no such option).
  */
 export interface SocketOptions {
   /** `SO_REUSEADDR` */
@@ -216,7 +216,7 @@ export interface Socket {
   /**
    * Receives as many datagrams as are there and as the batch holds, in place of what it held, in their order. Returns
    * their count, 1 at least, or {@link WOULD_BLOCK}, which leaves the batch empty. For datagram and raw sockets: others
-   * throw `EOPNOTSUPP`. One system call with the capability `datagramBatch`.
+   * throw `ENOTSUP`. One system call with the capability `datagramBatch`.
    */
   recvBatch(batch: DatagramBatch): number;
 
@@ -230,7 +230,7 @@ export interface Socket {
   /**
    * Sends `payload`, of 1 byte at least, and with its first byte duplicates of up to 253 descriptors (`SCM_RIGHTS` of
    * unix(7)), which stay open here. Returns the bytes sent, or {@link WOULD_BLOCK}: then no descriptor was sent either;
-   * what a partial send left goes by `send`. Capability `descriptorPassing`; not on a unix socket: `EOPNOTSUPP`; one of
+   * what a partial send left goes by `send`. Capability `descriptorPassing`; not on a unix socket: `ENOTSUP`; one of
    * them not open: `EBADF`.
    */
   sendDescriptors(descriptors: readonly number[], payload: Uint8Array): number;

@@ -18,7 +18,7 @@ export function changeGroup(
 ): void {
   const verb = join ? 'joinGroup' : 'leaveGroup';
   if (fd < 0) throw socketError('EBADF', 'setsockopt');
-  if (family !== 'ipv4' && family !== 'ipv6') throw socketError('EOPNOTSUPP', 'setsockopt');
+  if (family !== 'ipv4' && family !== 'ipv6') throw socketError('ENOTSUP', 'setsockopt');
   checkHost(group, 'group', family, verb);
   if (typeof options !== 'object' || options === null)
     throw misuse('ERR_REACTOR_ARGUMENT', `${verb}: options are { interface, source }, got ${describe(options)}`);

@@ -438,12 +438,12 @@ export class KernelSocket implements BackendSocket {
 
   #checkBatching(syscall: string): void {
     if (this.#fd < 0) throw socketError('EBADF', syscall);
-    if (!this.#carriesDatagrams) throw socketError('EOPNOTSUPP', syscall);
+    if (!this.#carriesDatagrams) throw socketError('ENOTSUP', syscall);
   }
 
   #checkPassing(syscall: string): void {
     if (this.#fd < 0) throw socketError('EBADF', syscall);
-    if (this.family !== 'unix') throw socketError('EOPNOTSUPP', syscall);
+    if (this.family !== 'unix') throw socketError('ENOTSUP', syscall);
   }
 
   /** A stream's 0, unless an error was taken before: then what looks like the end is what that error left. */
