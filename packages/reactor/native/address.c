@@ -18,13 +18,18 @@ bool fds_read_address(const fds_call *call, size_t index, struct sockaddr_storag
   if (call->count < index + 5 || !fds_int(call, index, &kind)) return false;
   if (kind == KIND_UNIX) {
     struct sockaddr_un *un = (struct sockaddr_un *)address;
-    /* One byte more than fits, so that a path that is too long is told from one that just fits. */
-    char path[sizeof un->sun_path + 2];
+    /* Longer than fits by more than a character, which is cut off whole: so a path that is too long stays too long. */
+    char path[sizeof un->sun_path + 8];
     if (napi_get_value_string_utf8(call->env, call->values[index + 1], path, sizeof path, &text_length) != napi_ok)
       return false;
     /* A pathname ends with a NUL within the structure; an abstract name is counted and needs none. */
-    if (text_length == 0 || text_length > sizeof un->sun_path - (path[0] == '\0' ? 0 : 1)) return false;
+    if (text_length > sizeof un->sun_path - (path[0] == '\0' ? 0 : 1)) return false;
     un->sun_family = AF_UNIX;
+    /* No name at all: bind(2) makes one up in the abstract namespace (unix(7), autobind). */
+    if (text_length == 0) {
+      *length = offsetof(struct sockaddr_un, sun_path);
+      return true;
+    }
     memcpy(un->sun_path, path, text_length);
     *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + text_length + (path[0] == '\0' ? 0 : 1));
     return true;
@@ -51,6 +56,13 @@ bool fds_read_address(const fds_call *call, size_t index, struct sockaddr_storag
     return inet_pton(AF_INET6, text, &in6->sin6_addr) == 1;
   }
   return false;
+}
+
+/* An IPv4 address and port as one number, so that an accepted connection carries 8 bytes of it; -1 for the others. */
+double fds_pack_address(const struct sockaddr_storage *address, socklen_t length) {
+  if (length < sizeof(struct sockaddr_in) || address->ss_family != AF_INET) return -1;
+  const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+  return (double)ntohl(in->sin_addr.s_addr) * 65536 + ntohs(in->sin_port);
 }
 
 static bool set_number(napi_env env, napi_value object, const char *name, uint32_t value) {

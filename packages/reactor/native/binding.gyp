@@ -8,7 +8,11 @@
         "address.c",
         "socket.c",
         "options.c",
+        "option-structures.c",
+        "multicast.c",
         "transfer.c",
+        "datagram.c",
+        "descriptors.c",
         "demultiplexer.c",
         "waker.c",
         "blocking.c"

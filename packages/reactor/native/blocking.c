@@ -112,7 +112,8 @@ static napi_value send_blocking(napi_env env, napi_callback_info info) {
       !read_timeout(&call, 2, &timeout_ms))
     return fds_bad_argument(env);
   double deadline = now_ms() + timeout_ms;
-  while (sent < length) {
+  /* Once at least: an empty datagram is one. */
+  do {
     ssize_t count = send(fd, data + sent, length - sent, MSG_NOSIGNAL);
     if (count < 0 && errno == ENOTSOCK) count = write(fd, data + sent, length - sent);
     if (count >= 0) {
@@ -124,7 +125,7 @@ static napi_value send_blocking(napi_env env, napi_callback_info info) {
     int ready = wait_one(call.state, fd, POLLOUT, timeout_ms >= 0 && left < 0 ? 0 : left);
     if (ready == 0 || (ready == -EINTR && sent > 0)) break;
     if (ready < 0) return fds_number(env, ready);
-  }
+  } while (sent < length);
   return fds_number(env, (int64_t)sent);
 }
 

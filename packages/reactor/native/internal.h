@@ -67,7 +67,10 @@ typedef struct fds_state {
   size_t outgoing_length;
   napi_ref outgoing_ref;
 
-  /* The address that the latest accept gave, and the same packed for JavaScript: host * 65536 + port, or -1. */
+  /*
+   * The address that the latest accept or recvFrom gave, and for JavaScript the same packed (host * 65536 + port, or
+   * -1) and whether the datagram was cut.
+   */
   struct sockaddr_storage peer;
   socklen_t peer_length;
   double *packed_peer;
@@ -118,6 +121,7 @@ napi_value fds_bad_argument(napi_env env);
 bool fds_range(const fds_call *call, size_t index, uint8_t **data, size_t *length);
 
 /* address.c */
+double fds_pack_address(const struct sockaddr_storage *address, socklen_t length);
 bool fds_read_address(const fds_call *call, size_t index, struct sockaddr_storage *address, socklen_t *length);
 napi_value fds_address(napi_env env, const struct sockaddr_storage *address, socklen_t length);
 
@@ -129,6 +133,9 @@ int fds_readiness(uint32_t events);
 int fds_wake_descriptor(fds_state *state);
 void fds_wake_drain(fds_state *state);
 void fds_waker_close(fds_state *state);
+
+/* transfer.c: fdset's flags as the system's; `allowed` are fdset's bits that the verb takes. */
+bool fds_message_flags(int bits, int allowed, int *flags);
 
 /*
  * transfer.c: reads into the thread's block, and copies fewer than FDS_SMALL_BYTES to the pool where they fit. `offset` is
@@ -144,7 +151,11 @@ struct pollfd *fds_polls(fds_state *state, size_t count);
 bool fds_define(napi_env env, napi_value exports, fds_state *state, const char *name, napi_callback callback);
 bool fds_define_sockets(napi_env env, napi_value exports, fds_state *state);
 bool fds_define_options(napi_env env, napi_value exports, fds_state *state);
+bool fds_define_option_structures(napi_env env, napi_value exports, fds_state *state);
 bool fds_define_transfer(napi_env env, napi_value exports, fds_state *state);
+bool fds_define_datagrams(napi_env env, napi_value exports, fds_state *state);
+bool fds_define_multicast(napi_env env, napi_value exports, fds_state *state);
+bool fds_define_descriptors(napi_env env, napi_value exports, fds_state *state);
 bool fds_define_demultiplexer(napi_env env, napi_value exports, fds_state *state);
 bool fds_define_wakers(napi_env env, napi_value exports, fds_state *state);
 bool fds_define_blocking(napi_env env, napi_value exports, fds_state *state);

@@ -94,7 +94,9 @@ NAPI_MODULE_INIT() {
     return NULL;
   }
   if (!fds_define_sockets(env, exports, state) || !fds_define_options(env, exports, state) ||
-      !fds_define_transfer(env, exports, state) || !fds_define_demultiplexer(env, exports, state) ||
+      !fds_define_option_structures(env, exports, state) || !fds_define_multicast(env, exports, state) ||
+      !fds_define_transfer(env, exports, state) || !fds_define_datagrams(env, exports, state) ||
+      !fds_define_descriptors(env, exports, state) || !fds_define_demultiplexer(env, exports, state) ||
       !fds_define_wakers(env, exports, state) || !fds_define_blocking(env, exports, state)) {
     napi_throw_error(env, NULL, "fdset: the module's functions could not be defined");
     return NULL;

@@ -64,6 +64,11 @@ bool fds_define_options(napi_env env, napi_value exports, fds_state *state) {
       {"IPPROTO_IP", IPPROTO_IP},       {"IP_TOS", IP_TOS},               {"IP_TTL", IP_TTL},
       {"IPPROTO_IPV6", IPPROTO_IPV6},   {"IPV6_V6ONLY", IPV6_V6ONLY},     {"IPV6_TCLASS", IPV6_TCLASS},
       {"IPV6_UNICAST_HOPS", IPV6_UNICAST_HOPS},
+      {"IP_MULTICAST_TTL", IP_MULTICAST_TTL},       {"IP_MULTICAST_LOOP", IP_MULTICAST_LOOP},
+      {"IP_MULTICAST_IF", IP_MULTICAST_IF},         {"IPV6_MULTICAST_HOPS", IPV6_MULTICAST_HOPS},
+      {"IPV6_MULTICAST_LOOP", IPV6_MULTICAST_LOOP}, {"IPV6_MULTICAST_IF", IPV6_MULTICAST_IF},
+      {"TCP_FASTOPEN", TCP_FASTOPEN},               {"TCP_CONGESTION", TCP_CONGESTION},
+      {"SO_MARK", SO_MARK},
   };
   napi_value table, number;
   if (napi_create_object(env, &table) != napi_ok) return false;

@@ -126,13 +126,6 @@ static napi_value listen_socket(napi_env env, napi_callback_info info) {
   return listen(fd, backlog) == 0 ? fds_number(env, 0) : fds_errno(env);
 }
 
-/* An IPv4 address and port as one number, so that an accepted connection carries 8 bytes of it; -1 for the others. */
-static double pack(const struct sockaddr_storage *address, socklen_t length) {
-  if (length < sizeof(struct sockaddr_in) || address->ss_family != AF_INET) return -1;
-  const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-  return (double)ntohl(in->sin_addr.s_addr) * 65536 + ntohs(in->sin_port);
-}
-
 static napi_value accept_socket(napi_env env, napi_callback_info info) {
   fds_call call;
   int listener, fd;
@@ -143,11 +136,11 @@ static napi_value accept_socket(napi_env env, napi_callback_info info) {
                  SOCK_NONBLOCK | SOCK_CLOEXEC);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) return fds_errno(env);
-  if (call.state->packed_peer != NULL) *call.state->packed_peer = pack(&call.state->peer, call.state->peer_length);
+  if (call.state->packed_peer != NULL) call.state->packed_peer[0] = fds_pack_address(&call.state->peer, call.state->peer_length);
   return fds_number(env, fds_own(call.state, fd));
 }
 
-/* setPackedPeer(Float64Array of 1): where accept writes the packed address. */
+/* setPackedPeer(Float64Array of 2): where accept and recvFrom write the packed address, and whether it was cut. */
 static napi_value set_packed_peer(napi_env env, napi_callback_info info) {
   fds_call call;
   napi_typedarray_type type;
@@ -155,14 +148,14 @@ static napi_value set_packed_peer(napi_env env, napi_callback_info info) {
   void *data;
   if (!fds_begin(env, info, 1, &call) || call.state->packed_peer_ref != NULL ||
       napi_get_typedarray_info(env, call.values[0], &type, &length, &data, NULL, NULL) != napi_ok ||
-      type != napi_float64_array || length < 1 ||
+      type != napi_float64_array || length < 2 ||
       napi_create_reference(env, call.values[0], 1, &call.state->packed_peer_ref) != napi_ok)
     return fds_bad_argument(env);
   call.state->packed_peer = data;
   return fds_number(env, 0);
 }
 
-/* The address that the latest accept gave, whole. */
+/* The address that the latest accept or recvFrom gave, whole. */
 static napi_value accepted_address(napi_env env, napi_callback_info info) {
   fds_call call;
   if (!fds_begin(env, info, 0, &call)) return fds_bad_argument(env);

@@ -11,8 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* `allowed` are fdset's bits that the verb takes. */
-static bool message_flags(int bits, int allowed, int *flags) {
+bool fds_message_flags(int bits, int allowed, int *flags) {
   if ((bits & ~allowed) != 0) return false;
   *flags = ((bits & FDS_MSG_PEEK) != 0 ? MSG_PEEK : 0) | ((bits & FDS_MSG_OOB) != 0 ? MSG_OOB : 0) |
            ((bits & FDS_MSG_MORE) != 0 ? MSG_MORE : 0);
@@ -64,7 +63,7 @@ static bool read_transfer(napi_env env, napi_callback_info info, int allowed, tr
   into->flags = 0;
   if (call.count == 2) return fds_bytes(&call, 1, &into->data, &into->length);
   return call.count >= 5 && fds_range(&call, 1, &into->data, &into->length) && fds_int(&call, 4, &bits) &&
-         message_flags(bits, allowed, &into->flags);
+         fds_message_flags(bits, allowed, &into->flags);
 }
 
 static napi_value receive(napi_env env, napi_callback_info info) {

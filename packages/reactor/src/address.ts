@@ -2,7 +2,10 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { describe, misuse, outOfRange } from './errors.js';
 
-/** `host` is an IPv4 or IPv6 literal; `''` means any interface, `'localhost'` the loopback address of the family. */
+/**
+ * `host` is an IPv4 or IPv6 literal; `''` means any interface, `'localhost'` the loopback address of the family. A zone
+ * (`fe80::1%eth0`) is the name or index of the interface, as `scopeId` is.
+ */
 export interface InetAddress {
   host: string;
   /** 0 to 65535; 0 lets the system choose when binding. */
@@ -52,7 +55,17 @@ export function checkAddress(value: unknown): Address {
   if (typeof address.host !== 'string')
     throw misuse('ERR_REACTOR_ADDRESS', `host must be a string, got ${describe(address.host)}`);
   checkPort(address.port);
+  checkWord(address.flowInfo, 'flowInfo');
+  checkWord(address.scopeId, 'scopeId');
   return address as InetAddress;
+}
+
+function checkWord(value: unknown, name: string): void {
+  if (value === undefined) return;
+  if (typeof value !== 'number')
+    throw misuse('ERR_REACTOR_ADDRESS', `${name} must be a number, got ${describe(value)}`);
+  if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
+    throw outOfRange('ERR_REACTOR_ADDRESS', `${name} must be an integer from 0 to 4294967295, got ${value}`);
 }
 
 export function checkPort(port: unknown): asserts port is number {

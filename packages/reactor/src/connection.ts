@@ -30,7 +30,7 @@ import {
 } from './connection-state.js';
 import { connectionClosed, connectionOpened } from './diagnostics.js';
 import type { Departure } from './dispatcher.js';
-import { describe, misuse, outOfRange, raise, type SocketError } from './errors.js';
+import { describe, misuse, outOfRange, raise, SocketError } from './errors.js';
 import { READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import {
   KEEP,
@@ -41,7 +41,7 @@ import {
 } from './registration.js';
 import type { Socket } from './socket.js';
 import type { Timer } from './timers.js';
-import { WriteQueue } from './write-queue.js';
+import { isGone, transferred, WriteQueue } from './write-queue.js';
 
 const DEFAULT_LINGER_MS = 2000;
 /** Queued bytes that leave at once, without waiting for the end of the turn. */
@@ -206,7 +206,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
    * Resolves when everything written so far is in the kernel. Rejects once if the connection ends before that.
    */
   flushed(): Promise<void> {
-    if (this.bufferedBytes === 0) return Promise.resolve();
+    if (this.#isFlushed()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#rare().waiters.push({ mark: this.#written, resolve, reject });
     });
@@ -218,7 +218,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     if (this.#writing !== OPEN || this.#closed !== null) return;
     this.#writing = ENDING;
     // Both sides are done and nothing is queued: close says it all.
-    if (this.#flow === ENDED && this.bufferedBytes === 0) this.#finish({ by: 'peer' });
+    if (this.#flow === ENDED && this.#isFlushed()) this.#finish({ by: 'peer' });
     else if ((this.#flags & BLOCKED) === 0) this.#depart();
   }
 
@@ -438,10 +438,11 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   pack(outbox: Outbox): boolean {
     if (this.#closed !== null || (this.#flags & BLOCKED) !== 0) return false;
     if (this.#chunk !== null) {
-      if (!outbox.open(this.#socket, this.#chunk.length)) return false;
+      // One whose memory is gone is left to `leave`, which tells it.
+      if (isGone(this.#chunk) || !outbox.open(this.#socket, this.#chunk.length)) return false;
       outbox.put(this.#chunk);
     } else if (this.#queue !== null) {
-      if (!outbox.open(this.#socket, this.#queue.bytes)) return false;
+      if (!this.#queue.isWhole() || !outbox.open(this.#socket, this.#queue.bytes)) return false;
       this.#queue.pack(outbox);
     } else return false;
     return true;
@@ -515,6 +516,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   #sendQueued(): boolean {
     const chunk = this.#chunk;
     if (chunk !== null) {
+      if (isGone(chunk)) throw transferred();
       const count = this.#socket.send(chunk);
       if (count === chunk.length) {
         this.#chunk = null;
@@ -527,6 +529,11 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     if (!this.#queue.flush(this.#socket)) return false;
     this.#queue = null;
     return true;
+  }
+
+  /** `bufferedBytes` does not tell: of a chunk that was transferred there is nothing to count. */
+  #isFlushed(): boolean {
+    return this.#chunk === null && this.#queue === null;
   }
 
   /** Takes `count` bytes off that have left, fewer than are queued (below 0: none). */
@@ -544,7 +551,9 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     try {
       empty = this.#sendQueued();
     } catch (error) {
-      this.#breakPipe(error as SocketError);
+      // Bytes that are gone are no matter of the peer's: there is nothing to wait for.
+      if (error instanceof SocketError) this.#breakPipe(error);
+      else this.#fail(error as Error);
       return;
     }
     if (this.#rarity !== null) this.#settleWaiters(this.#rarity.waiters);

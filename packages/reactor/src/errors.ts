@@ -102,6 +102,13 @@ export function notSupported(syscall: string, capability: string, backend: strin
   return error;
 }
 
+/** No capability names it: the backend has no datagram sockets at all. */
+export function noDatagrams(syscall: string, backend: string): SocketError {
+  const error = socketError('ENOTSUP', syscall);
+  error.message = `${syscall} ENOTSUP: the ${backend} backend has no datagram sockets`;
+  return error;
+}
+
 function errnoName(errno: number): string {
   if (errno >= 0) return 'UNKNOWN';
   const name = getSystemErrorName(errno);

@@ -22,6 +22,7 @@ export { Connection } from './connection.js';
 export type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionOptions } from './connection-handler.js';
 export type { ConnectOptions } from './connector.js';
 export type { DiagnosticMessages } from './diagnostics.js';
+export { DatagramBatch } from './datagram-batch.js';
 export { MISUSE, type MisuseCode, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
 export { Listener, type ListenerEvents } from './listener.js';
@@ -48,5 +49,13 @@ export {
 } from './readiness.js';
 export type { ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
 export type { Selected } from './select.js';
-export type { Socket, SocketOptions, SocketType } from './socket.js';
+export type {
+  GroupOptions,
+  PeerCredentials,
+  ReceivedDatagram,
+  Socket,
+  SocketOptions,
+  SocketType,
+  TcpInfo,
+} from './socket.js';
 export type { Timer, TimerOptions } from './timers.js';

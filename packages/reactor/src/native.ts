@@ -24,6 +24,39 @@ export interface Core {
   localAddress(fd: number): object | undefined | number;
   remoteAddress(fd: number): object | undefined | number;
   shutdown(fd: number, how: number): number;
+  recvFrom(fd: number, into: Uint8Array, flags: number): number;
+  sendTo(
+    fd: number,
+    from: Uint8Array,
+    flags: number,
+    kind: number,
+    host: string,
+    port: number,
+    flow: number,
+    scope: number,
+  ): number;
+  /** A batch crosses as its payloads, their stride, the raw addresses and the headers: see `datagram-batch.ts`. */
+  recvBatch(fd: number, payloads: Uint8Array, stride: number, addresses: Uint8Array, headers: Int32Array): number;
+  sendBatch(
+    fd: number,
+    payloads: Uint8Array,
+    stride: number,
+    addresses: Uint8Array,
+    headers: Int32Array,
+    start: number,
+    end: number,
+  ): number;
+  takeQueuedError(fd: number): number;
+  encodeAddress(into: Uint8Array, kind: number, host: string, port: number, flow: number, scope: number): number;
+  decodeAddress(raw: Uint8Array, length: number): object | undefined | number;
+  sendDescriptors(fd: number, descriptors: Int32Array, payload: Uint8Array): number;
+  recvDescriptors(fd: number, into: Uint8Array, descriptors: Int32Array): number;
+  group(fd: number, join: number, interfaceIndex: number, kind: number, group: string, source?: string): number;
+  setGroupInterface(fd: number, index: number, kind: number, address: string): number;
+  interfaceIndex(name: string): number;
+  interfaceName(index: number): string | number;
+  tcpInfo(fd: number): object | number;
+  peerCredentials(fd: number): object | number;
   atMark(fd: number): number;
   close(fd: number): number;
   reset(fd: number): number;

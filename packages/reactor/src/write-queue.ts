@@ -1,10 +1,24 @@
 /** What a connection has still to send: references to the user's chunks, gathered into as few calls as the system allows. */
 import type { Outbox } from './backend/backend.js';
+import { misuse } from './errors.js';
 import { WOULD_BLOCK } from './readiness.js';
 import type { Socket } from './socket.js';
 
 /** `IOV_MAX` of Linux: more chunks do not fit into one call. */
 const MOST_GATHERED = 1024;
+
+/** Whether the memory of a queued chunk was transferred to another thread: only chunks with bytes are queued. */
+export function isGone(chunk: Uint8Array): boolean {
+  return chunk.length === 0;
+}
+
+/** What a connection ends with that cannot send what was written to it. */
+export function transferred(): TypeError {
+  return misuse(
+    'ERR_REACTOR_BUFFER',
+    'a chunk that was written was transferred before it had left: leave the bytes alone until bufferedBytes is 0',
+  );
+}
 
 export class WriteQueue {
   /** The first chunk stands by itself: most turns write one. */
@@ -32,6 +46,14 @@ export class WriteQueue {
     this.bytes = 0;
   }
 
+  /** Whether every chunk still has its bytes. */
+  isWhole(): boolean {
+    if (this.#first !== null && isGone(this.#first)) return false;
+    if (this.#rest !== null)
+      for (let i = this.#taken; i < this.#rest.length; i += 1) if (isGone(this.#rest[i] as Uint8Array)) return false;
+    return true;
+  }
+
   /** Copies all of it into an outbox that has room for it. */
   pack(outbox: Outbox): void {
     if (this.#first !== null) outbox.put(this.#sent === 0 ? this.#first : this.#first.subarray(this.#sent));
@@ -39,7 +61,10 @@ export class WriteQueue {
       for (let i = this.#taken; i < this.#rest.length; i += 1) outbox.put(this.#rest[i] as Uint8Array);
   }
 
-  /** Sends until nothing is left (`true`) or the socket would block (`false`). Throws the SocketError of send. */
+  /**
+   * Sends until nothing is left (`true`) or the socket would block (`false`). Throws the SocketError of send, and
+   * `ERR_REACTOR_BUFFER` before a chunk whose bytes are gone.
+   */
   flush(socket: Socket): boolean {
     while (this.#first !== null) {
       const asked = this.bytes;
@@ -53,8 +78,10 @@ export class WriteQueue {
   }
 
   #sendSome(socket: Socket, first: Uint8Array): number {
+    if (isGone(first)) throw transferred();
     if (this.#rest === null) return this.#sent === 0 ? socket.send(first) : socket.send(first, this.#sent);
     const chunks = this.#rest.slice(this.#taken, this.#taken + MOST_GATHERED - 1);
+    for (const chunk of chunks) if (isGone(chunk)) throw transferred();
     chunks.unshift(this.#sent === 0 ? first : first.subarray(this.#sent));
     return socket.sendv(chunks);
   }

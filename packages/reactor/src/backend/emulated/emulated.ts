@@ -1,5 +1,5 @@
 /** The backend of every platform where Node runs: stream sockets of node:net, with the BSD verbs' meaning. */
-import { misuse, notSupported, socketError } from '../../errors.js';
+import { misuse, noDatagrams, notSupported, socketError } from '../../errors.js';
 import type { Backend, BackendHost, BackendSocket, SocketSpec } from '../backend.js';
 import { emulatedCapabilities } from './capabilities.js';
 import { EmulatedDemultiplexer } from './demultiplexer.js';
@@ -58,8 +58,8 @@ export class EmulatedBackend implements Backend {
   socket(spec: SocketSpec): BackendSocket {
     if (this.#host === null) throw misuse('ERR_REACTOR_BACKEND', 'socket() was called before attach()');
     const { type, family, protocol } = spec;
-    if (type !== 'stream')
-      throw notSupported('socket', type === 'datagram' && family === 'unix' ? 'unixDatagram' : type, this.name);
+    if (type === 'datagram' && family !== 'unix') throw noDatagrams('socket', this.name);
+    if (type !== 'stream') throw notSupported('socket', type === 'datagram' ? 'unixDatagram' : type, this.name);
     if (family === 'pipe') throw notSupported('socket', 'pipe', this.name);
     if (protocol !== 0 && (protocol !== IPPROTO_TCP || family === 'unix'))
       throw socketError('EPROTONOSUPPORT', 'socket');

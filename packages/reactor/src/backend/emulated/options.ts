@@ -22,9 +22,17 @@ const KNOWN: Record<keyof SocketOptions, boolean> = {
   userTimeout: false,
   tos: false,
   ttl: false,
+  multicastTtl: false,
+  multicastLoop: false,
+  multicastInterface: false,
   linger: true,
   deferAccept: false,
+  fastOpen: false,
   quickAck: false,
+  congestion: false,
+  mark: false,
+  tcpInfo: false,
+  peerCredentials: false,
 };
 
 /** TCP's own, which a unix socket lacks. */

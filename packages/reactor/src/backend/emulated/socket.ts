@@ -3,7 +3,9 @@ import type { Socket as NetSocket } from 'node:net';
 import { isUint8Array } from 'node:util/types';
 import type { Address, Family } from '../../address.js';
 import { checkBacklog, checkChunks, checkFlags, checkRange, isRange } from '../../arguments.js';
-import { describe, misuse, notSupported, type SocketError, socketError } from '../../errors.js';
+import type { DatagramBatch } from '../../datagram-batch.js';
+import { receiveEach, sendEach } from '../../datagram-loop.js';
+import { describe, misuse, noDatagrams, notSupported, type SocketError, socketError } from '../../errors.js';
 import { MSG_MORE, MSG_OOB, MSG_PEEK, WOULD_BLOCK } from '../../readiness.js';
 import type { Socket, SocketOptions } from '../../socket.js';
 import type { BackendHost, BackendSocket } from '../backend.js';
@@ -326,6 +328,39 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
     this.#refuse('sockatmark', 'oob');
   }
 
+  recvFrom(): never {
+    this.#refuseDatagrams('recvfrom');
+  }
+
+  sendTo(): never {
+    this.#refuseDatagrams('sendto');
+  }
+
+  recvBatch(batch: DatagramBatch): number {
+    return receiveEach(this, batch);
+  }
+
+  sendBatch(batch: DatagramBatch, start?: number, end?: number): number {
+    if (this.state === CLOSED) throw socketError('EBADF', 'sendmmsg');
+    return sendEach(this, batch, start, end);
+  }
+
+  sendDescriptors(): never {
+    this.#refuse('sendmsg', 'descriptorPassing');
+  }
+
+  recvDescriptors(): never {
+    this.#refuse('recvmsg', 'descriptorPassing');
+  }
+
+  joinGroup(): never {
+    this.#refuseDatagrams('setsockopt');
+  }
+
+  leaveGroup(): never {
+    this.#refuseDatagrams('setsockopt');
+  }
+
   getRawOption(): never {
     this.#refuse('getsockopt', 'rawOptions');
   }
@@ -352,6 +387,10 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
 
   connectSync(): never {
     this.#refuse('connectSync', 'blocking');
+  }
+
+  #refuseDatagrams(verb: string): never {
+    throw this.state === CLOSED ? socketError('EBADF', verb) : noDatagrams(verb, 'emulated');
   }
 
   #refuse(verb: string, capability: string): never {

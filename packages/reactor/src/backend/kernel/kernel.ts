@@ -2,7 +2,7 @@
 import { constants as os } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { Family } from '../../address.js';
-import { misuse, SocketError, socketError } from '../../errors.js';
+import { describe, misuse, SocketError, socketError } from '../../errors.js';
 import { BAD_ARGUMENT, type Core, REGISTERS } from '../../native.js';
 import type { SocketType } from '../../socket.js';
 import type {
@@ -14,11 +14,12 @@ import type {
   Driver,
   SocketSpec,
 } from '../backend.js';
+import { FAMILY_CODE } from './addresses.js';
 import { ReceivedAhead } from './ahead.js';
 import { ChunkReader } from './chunks.js';
 import { KernelOutbox } from './outbox.js';
 import { PINNED_RECV, PINNED_SEND, PinnedBuffer } from './pinned.js';
-import { FAMILY_CODE, type KernelContext, KernelSocket, TYPE_CODE } from './socket.js';
+import { type KernelContext, KernelSocket, TYPE_CODE } from './socket.js';
 
 /** Triples taken from the kernel in one wait, at most. */
 const BATCH = 1024;
@@ -36,8 +37,8 @@ const CAPABILITIES: Capabilities = {
   unixDatagram: true,
   seqpacket: true,
   abstractUnix: true,
-  descriptorPassing: false,
-  datagramBatch: false,
+  descriptorPassing: true,
+  datagramBatch: true,
   rawOptions: true,
   reusePort: true,
   adopt: true,
@@ -67,7 +68,7 @@ function threadState(core: Core): ThreadState {
       registers,
       outbox: new KernelOutbox(core, registers),
       chunks: new ChunkReader(core, registers),
-      packedPeer: new Float64Array(1),
+      packedPeer: new Float64Array(2),
       recvBuffer: new PinnedBuffer(core, registers, PINNED_RECV),
       sendBuffer: new PinnedBuffer(core, registers, PINNED_SEND),
     };
@@ -123,7 +124,9 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
 
   socket(spec: SocketSpec): BackendSocket {
     const fd = this.#core.socket(FAMILY_CODE[spec.family], TYPE_CODE[spec.type], spec.protocol);
-    if (fd < 0) throw new SocketError(fd === BAD_ARGUMENT ? -os.errno.EINVAL : fd, 'socket');
+    if (fd === BAD_ARGUMENT)
+      throw misuse('ERR_REACTOR_ARGUMENT', `protocol must be an integer, got ${describe(spec.protocol)}`);
+    if (fd < 0) throw new SocketError(fd, 'socket');
     return new KernelSocket({ context: this.#sockets(), type: spec.type, family: spec.family }, fd);
   }
 

@@ -1,21 +1,27 @@
 /** A socket that is a descriptor: the BSD verbs over the native core. */
 import { constants as os } from 'node:os';
-import { type Address, checkAddress, type Family, type InetFamily, isUnixAddress, toLiteral } from '../../address.js';
+import type { Address, Family } from '../../address.js';
 import { checkBacklog, checkFlags, checkRange, checkTimeout } from '../../arguments.js';
+import type { DatagramBatch } from '../../datagram-batch.js';
 import { describe, misuse, outOfRange, SocketError, socketError } from '../../errors.js';
 import type { Traffic } from '../../metrics.js';
 import { BAD_ARGUMENT, type Core } from '../../native.js';
 import { INTERRUPTED, MSG_MORE, MSG_OOB, MSG_PEEK, READABLE, WOULD_BLOCK, WRITABLE } from '../../readiness.js';
-import type { Socket, SocketOptions, SocketType } from '../../socket.js';
+import type { GroupOptions, ReceivedDatagram, Socket, SocketOptions, SocketType } from '../../socket.js';
 import type { BackendHost, BackendSocket } from '../backend.js';
+import { AUTOBIND, type CoreAddress, toCoreAddress, unpackPeer } from './addresses.js';
 import type { ChunkReader } from './chunks.js';
+import { receiveBatch, sendBatch } from './datagrams.js';
+import { packDescriptors, type ReceivedDescriptors, receiveDescriptors } from './descriptors.js';
+import { changeGroup } from './multicast.js';
 import { getNamedOption, setNamedOption } from './options.js';
 import type { PinnedBuffer } from './pinned.js';
 
 const { EAGAIN, EINPROGRESS, EINTR, ENOBUFS } = os.errno;
 
-/** The native core's numbers for the kinds of addresses and families. */
-export const FAMILY_CODE: Readonly<Record<Family, number>> = { pipe: 0, unix: 1, ipv4: 4, ipv6: 6 };
+const LONGEST_CONNECT_PAUSE_MS = 50;
+
+/** The native core's numbers for the types of sockets. */
 export const TYPE_CODE: Readonly<Record<SocketType, number>> = {
   stream: 1,
   datagram: 2,
@@ -32,7 +38,7 @@ export interface KernelContext {
   readonly traffic: Traffic;
   readonly recvBuffer: PinnedBuffer;
   readonly sendBuffer: PinnedBuffer;
-  /** Where `accept` leaves an IPv4 peer, packed; below 0 for other families. */
+  /** Where `accept` and `recvFrom` leave an IPv4 peer, packed (below 0 for other families), and whether it was cut. */
   readonly packedPeer: Float64Array;
 }
 
@@ -44,13 +50,6 @@ interface KernelKind {
 }
 
 type Peer = Address | number | null;
-
-/** `host * 65536 + port`, as the core packs an accepted IPv4 peer, so that an idle connection keeps 8 bytes of it. */
-function unpackPeer(packed: number): Address {
-  const host = Math.floor(packed / 65536);
-  const octets = [host >>> 24, (host >>> 16) & 255, (host >>> 8) & 255, host & 255];
-  return { host: octets.join('.'), port: packed % 65536 };
-}
 
 export class KernelSocket implements BackendSocket {
   watch: object | null = null;
@@ -106,8 +105,11 @@ export class KernelSocket implements BackendSocket {
   }
 
   bind(address: Address): void {
-    const result = this.#withAddress(this.#kind.context.core.bind, address, 'bind');
-    if (result < 0) throw new SocketError(result, 'bind', address);
+    const { core } = this.#kind.context;
+    const { kind, text, port, flow, scope } =
+      this.family === 'unix' && isUnnamed(address) ? AUTOBIND : this.#address(address, 'bind');
+    const result = core.bind(this.#fd, kind, text, port, flow, scope);
+    if (result < 0) throw addressFailed(result, 'bind', address);
   }
 
   listen(backlog = 511): void {
@@ -131,13 +133,14 @@ export class KernelSocket implements BackendSocket {
   }
 
   connect(address: Address): 'connected' | 'connecting' {
-    const result = this.#withAddress(this.#kind.context.core.connect, address, 'connect');
+    const { kind, text, port, flow, scope } = this.#address(address, 'connect');
+    const result = this.#kind.context.core.connect(this.#fd, kind, text, port, flow, scope);
     if (result === 0) return 'connected';
     if (result === -EINPROGRESS) {
       this.#peer = address;
       return 'connecting';
     }
-    throw new SocketError(result, 'connect', address);
+    throw addressFailed(result, 'connect', address);
   }
 
   finishConnect(): boolean {
@@ -224,12 +227,104 @@ export class KernelSocket implements BackendSocket {
     return this.#sendFailed(count);
   }
 
+  recvFrom(into: Uint8Array, flags = 0): ReceivedDatagram | null {
+    const { core, packedPeer } = this.#kind.context;
+    const bytes = core.recvFrom(this.#fd, into, flags);
+    if (bytes === -EAGAIN) return null;
+    if (bytes === BAD_ARGUMENT) {
+      checkRange(into, 0, undefined, 'recvFrom');
+      checkFlags(flags, MSG_PEEK | MSG_OOB, 'recvFrom');
+    }
+    if (bytes < 0) throw new SocketError(bytes, 'recvfrom', this.remoteAddress);
+    const packed = packedPeer[0] as number;
+    const truncated = packedPeer[1] !== 0;
+    const address = packed >= 0 ? unpackPeer(packed) : this.#sender();
+    if (bytes === 0) this.#endOfStream();
+    return { bytes, address, truncated };
+  }
+
+  /** Whom the core has just received from: a stream tells none, and a unix socket may have no name. */
+  #sender(): Address {
+    const sender = this.#kind.context.core.acceptedAddress() as Address | undefined;
+    return sender ?? this.remoteAddress ?? { path: '' };
+  }
+
+  sendTo(from: Uint8Array, to: Address, flags = 0): number {
+    const { kind, text, port, flow, scope } = this.#address(to, 'sendto');
+    const count = this.#kind.context.core.sendTo(this.#fd, from, flags, kind, text, port, flow, scope);
+    if (count >= 0) return count;
+    if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
+    if (count === BAD_ARGUMENT) {
+      checkRange(from, 0, undefined, 'sendTo');
+      checkFlags(flags, MSG_OOB | MSG_MORE, 'sendTo');
+    }
+    throw addressFailed(count, 'sendto', to);
+  }
+
+  recvBatch(batch: DatagramBatch): number {
+    this.#checkBatching('recvmmsg');
+    const count = receiveBatch(this.#kind.context.core, this.#fd, batch);
+    if (count >= 0) return count;
+    if (count === -EAGAIN) return WOULD_BLOCK;
+    throw new SocketError(count, 'recvmmsg', this.remoteAddress);
+  }
+
+  sendBatch(batch: DatagramBatch, start?: number, end?: number): number {
+    this.#checkBatching('sendmmsg');
+    const count = sendBatch(this.#kind.context.core, this.#fd, this.family, batch, start, end);
+    if (count >= 0) return count;
+    if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
+    const to = batch.address(start ?? 0);
+    throw new SocketError(count, 'sendmmsg', isUnnamed(to) ? this.remoteAddress : to);
+  }
+
+  sendDescriptors(descriptors: readonly number[], payload: Uint8Array): number {
+    this.#checkPassing('sendmsg');
+    const packed = packDescriptors(descriptors);
+    const count = this.#kind.context.core.sendDescriptors(this.#fd, packed, payload);
+    if (count >= 0) return count;
+    if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
+    if (count === BAD_ARGUMENT) {
+      checkRange(payload, 0, undefined, 'sendDescriptors');
+      throw outOfRange('ERR_REACTOR_BUFFER', 'sendDescriptors: descriptors travel with 1 byte at least, got none');
+    }
+    throw new SocketError(count, 'sendmsg', this.remoteAddress);
+  }
+
+  recvDescriptors(into: Uint8Array): ReceivedDescriptors | null {
+    this.#checkPassing('recvmsg');
+    const received = receiveDescriptors(this.#kind.context.core, this.#fd, into);
+    if (typeof received === 'object') {
+      if (received.bytes === 0) this.#endOfStream();
+      return received;
+    }
+    if (received === -EAGAIN) return null;
+    if (received === BAD_ARGUMENT) checkRange(into, 0, undefined, 'recvDescriptors');
+    throw new SocketError(received, 'recvmsg', this.remoteAddress);
+  }
+
+  joinGroup(group: string, options?: GroupOptions): void {
+    changeGroup(this.#kind.context.core, this.#fd, this.family, true, group, options);
+  }
+
+  leaveGroup(group: string, options?: GroupOptions): void {
+    changeGroup(this.#kind.context.core, this.#fd, this.family, false, group, options);
+  }
+
   takeError(): SocketError | null {
-    const errno = this.#kind.context.core.takeError(this.#fd);
+    const { core } = this.#kind.context;
+    if (this.#carriesDatagrams && this.family !== 'unix') {
+      // First: an error of the queue stands in SO_ERROR as well, and taking it there would leave it in the queue.
+      const queued = core.takeQueuedError(this.#fd);
+      if (queued > 0) return new SocketError(-queued, 'recv', this.#sender());
+    }
+    const errno = core.takeError(this.#fd);
     if (errno === 0) return null;
     if (errno < 0) throw new SocketError(errno, 'getsockopt');
-    this.#taken = new SocketError(-errno, 'recv', this.remoteAddress);
-    return this.#taken;
+    const error = new SocketError(-errno, 'recv', this.remoteAddress);
+    // A datagram socket's 0 is an empty datagram, whatever error came before.
+    if (!this.#carriesDatagrams) this.#taken = error;
+    return error;
   }
 
   shutdown(how: 'read' | 'write' | 'both'): void {
@@ -323,12 +418,28 @@ export class KernelSocket implements BackendSocket {
 
   connectSync(address: Address, options: { timeoutMs?: number } = {}): void {
     const deadline = deadlineOf(options.timeoutMs);
-    if (this.connect(address) === 'connected') return;
+    if (this.#beginConnect(address, deadline) === 'connected') return;
     for (;;) {
       const outcome = this.#waitSync(WRITABLE, deadline);
       if (outcome === 'timeout') throw socketError('ETIMEDOUT', 'connect', address);
       if (outcome === 'interrupted') throw socketError('EINTR', 'connect', address);
       if (this.finishConnect()) return;
+    }
+  }
+
+  /** A unix socket whose listener's queue is full says EAGAIN, and no readiness tells when there is room (measured). */
+  #beginConnect(address: Address, deadline: number | undefined): 'connected' | 'connecting' {
+    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_CONNECT_PAUSE_MS)) {
+      try {
+        return this.connect(address);
+      } catch (error) {
+        if (this.family !== 'unix' || (error as SocketError).code !== 'EAGAIN') throw error;
+      }
+      const left = deadline === undefined ? Number.POSITIVE_INFINITY : deadline - performance.now();
+      if (left <= 0) throw socketError('ETIMEDOUT', 'connect', address);
+      // No descriptor: only the time and the thread's waker end it.
+      if (this.#kind.context.core.waitSync(-1, 0, Math.min(pauseMs, left)) < 0)
+        throw socketError('EINTR', 'connect', address);
     }
   }
 
@@ -348,27 +459,23 @@ export class KernelSocket implements BackendSocket {
     verb(fd);
   }
 
-  #withAddress(
-    verb: (fd: number, kind: number, host: string, port: number, flow: number, scope: number) => number,
-    given: Address,
-    syscall: string,
-  ): number {
-    const address = checkAddress(given);
-    if (isUnixAddress(address)) {
-      if (this.family !== 'unix')
-        throw misuse('ERR_REACTOR_ADDRESS', `${syscall} on an ${this.family} socket takes { host, port }, got a path`);
-      const result = verb(this.#fd, FAMILY_CODE.unix, address.path, 0, 0, 0);
-      // Everything else about a path was checked.
-      return result === BAD_ARGUMENT ? -os.errno.ENAMETOOLONG : result;
-    }
-    if (this.family !== 'ipv4' && this.family !== 'ipv6')
-      throw misuse('ERR_REACTOR_ADDRESS', `${syscall} on a ${this.family} socket takes { path }, got a host and port`);
-    const family: InetFamily = this.family;
-    const host = toLiteral(address, family);
-    const result = verb(this.#fd, FAMILY_CODE[family], host, address.port, address.flowInfo ?? 0, address.scopeId ?? 0);
-    if (result === BAD_ARGUMENT)
-      throw outOfRange('ERR_REACTOR_ADDRESS', `${syscall}: flowInfo and scopeId are unsigned 32-bit numbers`);
-    return result;
+  #address(given: Address, syscall: string): CoreAddress {
+    return toCoreAddress(this.#kind.context.core, given, this.family, syscall);
+  }
+
+  /** Whether it carries datagrams, of which an empty one is no end. */
+  get #carriesDatagrams(): boolean {
+    return this.type === 'datagram' || this.type === 'raw';
+  }
+
+  #checkBatching(syscall: string): void {
+    if (this.#fd < 0) throw socketError('EBADF', syscall);
+    if (!this.#carriesDatagrams) throw socketError('ENOTSUP', syscall);
+  }
+
+  #checkPassing(syscall: string): void {
+    if (this.#fd < 0) throw socketError('EBADF', syscall);
+    if (this.family !== 'unix') throw socketError('ENOTSUP', syscall);
   }
 
   /** A stream's 0, unless an error was taken before: then what looks like the end is what that error left. */
@@ -412,6 +519,19 @@ export class KernelSocket implements BackendSocket {
 /** What is left of a buffer behind `offset`; NaN for what is no buffer, which the core refuses. */
 function rest(buffer: Uint8Array | undefined, offset: number | undefined): number {
   return (buffer?.length ?? Number.NaN) - (offset ?? 0);
+}
+
+/** A unix address without a name. */
+function isUnnamed(address: Address): boolean {
+  return typeof address === 'object' && address !== null && 'path' in address && address.path === '';
+}
+
+/** The error of a verb that was given an address. */
+function addressFailed(result: number, syscall: string, address: Address): SocketError {
+  // Of an address, everything but the length of its path is checked before it crosses.
+  return result === BAD_ARGUMENT
+    ? socketError('ENAMETOOLONG', syscall, address)
+    : new SocketError(result, syscall, address);
 }
 
 function deadlineOf(timeoutMs: number | undefined): number | undefined {
