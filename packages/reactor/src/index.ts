@@ -14,10 +14,12 @@ export type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionOptions 
 export type { ConnectOptions } from './connector.js';
 export { MISUSE, type MisuseCode, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
+export { type InheritedListener, inheritedListeners } from './inherited.js';
 export { Listener, type ListenerEvents } from './listener.js';
+export type { ListenOptions } from './listening.js';
+export { hostName, type LookupOptions, lookup, type ResolverOptions, reverse } from './names.js';
 export { Reactor } from './reactor.js';
 export type {
-  ListenOptions,
   ReactorMetrics,
   ReactorOptions,
   RegisterOptions,
@@ -38,5 +40,6 @@ export {
 } from './readiness.js';
 export type { ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
 export type { Selected } from './select.js';
+export { servicePort } from './services.js';
 export type { Socket, SocketOptions, SocketType } from './socket.js';
 export type { Timer, TimerOptions } from './timers.js';

@@ -3,6 +3,7 @@ import type { Family } from './address.js';
 import type { BackendChoice } from './backend/select-backend.js';
 import type { ConnectionOptions } from './connection-handler.js';
 import type { OnHandlerError } from './failure.js';
+import type { ListenOptions } from './listening.js';
 import type { SocketType } from './socket.js';
 
 export interface ReactorOptions {
@@ -26,19 +27,6 @@ export interface SocketCreation {
   family?: Exclude<Family, 'pipe'>;
   /** `socket(2)`'s third argument (0). */
   protocol?: number;
-}
-
-export interface ListenOptions {
-  /** Connections that may wait (511); the system may clamp it. */
-  backlog?: number;
-  /** `SO_REUSEADDR` (true). */
-  reuseAddress?: boolean;
-  /** `SO_REUSEPORT` (false). */
-  reusePort?: boolean;
-  /** Do not take IPv4 connections on an IPv6 address (the system's default). */
-  ipv6Only?: boolean;
-  /** Linux: accept only once data has come, or after this many seconds. */
-  deferAccept?: number;
 }
 
 export interface ServeOptions extends ListenOptions, ConnectionOptions {
@@ -66,6 +54,10 @@ export interface ReactorMetrics {
   readonly budgetHits: number;
   /** Network errors of connections and listeners that nobody listened for. */
   readonly unheardErrors: number;
+  /** Times that accepting failed for want of descriptors or memory; each was followed by a rest. */
+  readonly acceptFailures: number;
+  /** Connections that were accepted with the spare descriptor and closed at once, for want of others. */
+  readonly shed: number;
   /** Active registrations at the moment. */
   readonly registrations: number;
 }

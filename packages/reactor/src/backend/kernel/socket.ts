@@ -6,6 +6,7 @@ import { describe, misuse, outOfRange, SocketError, socketError } from '../../er
 import { BAD_ARGUMENT, type Core } from '../../native.js';
 import { INTERRUPTED, MSG_MORE, MSG_OOB, MSG_PEEK, READABLE, WOULD_BLOCK, WRITABLE } from '../../readiness.js';
 import type { Socket, SocketOptions, SocketType } from '../../socket.js';
+import { removeOwnedPath } from '../../unix-path.js';
 import type { BackendHost, BackendSocket } from '../backend.js';
 import type { ChunkReader } from './chunks.js';
 import { getNamedOption, setNamedOption } from './options.js';
@@ -215,10 +216,12 @@ export class KernelSocket implements BackendSocket {
   }
 
   close(): void {
+    if (this.listening) removeOwnedPath(this);
     this.#end(this.#kind.context.core.close);
   }
 
   reset(): void {
+    if (this.listening) removeOwnedPath(this);
     this.#end(this.#kind.context.core.reset);
   }
 
