@@ -184,8 +184,11 @@ class Connecting {
       await this.#connected(socket, target, index);
       // On the loopback interface the system may choose the very port that is connected to: TCP's simultaneous open
       // connects the socket with itself, though nobody listens.
-      if (isSelf(socket))
+      if (isSelf(socket)) {
+        // Closed with a FIN it would keep the port for a minute (TIME_WAIT), also from the server that is to listen there.
+        socket.reset();
         throw socketError('ECONNREFUSED', 'connect', target, { cause: new Error('it was connected with itself') });
+      }
       return socket;
     } catch (error) {
       this.#sockets.delete(socket);
