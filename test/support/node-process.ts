@@ -17,6 +17,8 @@ export interface Launch {
   readonly through?: readonly string[];
   readonly backend?: string;
   readonly args?: readonly string[];
+  /** Given to the process, as its descriptors from 3 on. */
+  readonly descriptors?: readonly number[];
 }
 
 /** Where '@fdset/reactor' resolves to the built package. */
@@ -35,7 +37,7 @@ export class NodeProcess {
     this.child = spawn(program, args, {
       cwd: FOLDER,
       env: { ...process.env, ...(launch.backend === undefined ? {} : { FDSET_BACKEND: launch.backend }) },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...(launch.descriptors ?? [])],
     });
     let stderr = '';
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {

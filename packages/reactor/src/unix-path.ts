@@ -64,7 +64,8 @@ export async function removeIfStale(path: string, answers: () => Promise<boolean
   if (!before.isSocket() || (await answers())) return false;
   const now = lookAt(path);
   if (now === undefined) return true;
-  if (!isSame(now, before)) return false;
+  // The number alone does not tell: that of a file which was removed is given to the next one.
+  if (!isSame(now, before) || now.ctimeMs !== before.ctimeMs) return false;
   try {
     unlinkSync(path);
     return true;

@@ -216,12 +216,10 @@ export class KernelSocket implements BackendSocket {
   }
 
   close(): void {
-    if (this.listening) removeOwnedPath(this);
     this.#end(this.#kind.context.core.close);
   }
 
   reset(): void {
-    if (this.listening) removeOwnedPath(this);
     this.#end(this.#kind.context.core.reset);
   }
 
@@ -313,6 +311,8 @@ export class KernelSocket implements BackendSocket {
   #end(verb: (fd: number) => number): void {
     const fd = this.#fd;
     if (fd < 0) return;
+    // While it is open: until then no other file can have the inode. A descriptor that is given away keeps its path.
+    if (this.listening && verb !== this.#kind.context.core.detach) removeOwnedPath(this);
     // Always before the descriptor goes: EPOLL_CTL_DEL by a number that is reused would remove another socket.
     this.#kind.context.host.closing(this);
     this.#fd = -1;
