@@ -98,6 +98,7 @@ export class AcceptLoop {
 
   /** Begins to accept, or goes on. Idempotent. */
   resume(): void {
+    if (this.#stopped) return;
     this.#running = true;
     this.#rearm();
   }
