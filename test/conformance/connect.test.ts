@@ -1,12 +1,16 @@
 /** Connecting, raw and by the reactor: items 58-65. */
 
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectNet } from 'node:net';
-import type { InetAddress } from '@fdset/reactor';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { ConnectOptions, InetAddress } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
 import { closing } from '../support/connections.js';
 import { NetPeer, NetServer } from '../support/net-peer.js';
+import { runNode } from '../support/node-process.js';
 import { PythonPeer } from '../support/python-peer.js';
 import { owned, received, withPeer } from '../support/sockets.js';
 import { Log, once, rejection, rounds, thrown } from '../support/waiting.js';
@@ -31,6 +35,23 @@ async function fullBacklog(): Promise<InetAddress> {
     await gone;
   });
   return address;
+}
+
+/** A unix path whose queue is full, with the listener that can accept. */
+async function fullUnixQueue(): Promise<{ peer: PythonPeer; address: { path: string } }> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'fdset-'));
+  afterTest(() => rmSync(folder, { recursive: true }));
+  const address = { path: path.join(folder, 'socket') };
+  const { peer } = await PythonPeer.listen();
+  await peer.do('listen_at', { path: address.path, backlog: 0 });
+  // A queue of 0 holds one (unix_recvq_full in net/unix/af_unix.c).
+  await NetPeer.connect(address);
+  return { peer, address };
+}
+
+/** A lookup that gives these literals, in this order. */
+function names(...hosts: string[]): Pick<ConnectOptions, 'lookup'> {
+  return { lookup: async () => hosts.map((host) => ({ host, port: 0 })) };
 }
 
 describeBackends('connect', (stage) => {
@@ -237,6 +258,196 @@ describeBackends('connect', (stage) => {
     (await server.next()).end();
     connection.resume();
     await closed;
+  });
+
+  it('the next address is tried as soon as the one before is refused', async () => {
+    const reactor = stage.reactor();
+    const server = await NetServer.listen();
+    const { port } = server.address;
+    // Nobody listens on ::1 there: without the failure it would take a minute.
+    const socket = owned(
+      await reactor.connect({ host: 'two.test', port }, { ...names('::1', '127.0.0.1'), attemptDelayMs: 60_000 }),
+    );
+    expect(socket.remoteAddress).toEqual({ host: '127.0.0.1', port });
+  });
+
+  it('the next address is tried beside one that is undecided for attemptDelayMs; the loser is closed', async () => {
+    const reactor = stage.reactor();
+    const { host, port } = await fullBacklog();
+    owned(await stage.reactor().listen({ host: '::1', port }));
+    const began = performance.now();
+    const socket = owned(
+      await reactor.connect({ host: 'two.test', port }, { ...names(host, '::1'), attemptDelayMs: 80 }),
+    );
+    expect(performance.now() - began).toBeGreaterThanOrEqual(79);
+    expect(socket.remoteAddress).toEqual({ host: '::1', port });
+    // The leak guard of this suite finds the loser if it was left open.
+    expect(reactor.inspect()).toContain('0 selects');
+  });
+
+  it('attempts that all succeed give one connection, and the others are closed', async () => {
+    const reactor = stage.reactor();
+    const first = await NetServer.listen();
+    const { port } = first.address;
+    const second = await NetServer.listen({ host: '::1', port });
+    const socket = await reactor.connect(
+      { host: 'two.test', port },
+      { ...names('127.0.0.1', '::1'), attemptDelayMs: 0 },
+    );
+    socket.close();
+    await rounds(10);
+    const peers = [...first.peers.entries, ...second.peers.entries];
+    expect(peers.length).toBeGreaterThanOrEqual(1);
+    for (const peer of peers) {
+      peer.end();
+      await peer.closed;
+    }
+  });
+
+  it('the families take turns, the first address’s family first; the error is the first attempt’s, with all in its cause', async () => {
+    const reactor = stage.reactor();
+    const port = await unusedPort();
+    const error = await rejection(
+      reactor.connect({ host: 'many.test', port }, names('127.0.0.1', '127.0.0.2', '127.0.0.3', '::1')),
+    );
+    expect(error).toMatchObject({ name: 'SocketError', code: 'ECONNREFUSED', address: '127.0.0.1', port });
+    const { errors } = error.cause as AggregateError;
+    expect(errors.map(({ code, address }: { code: string; address: string }) => `${code} ${address}`)).toEqual(
+      ['127.0.0.1', '::1', '127.0.0.2', '127.0.0.3'].map((host) => `ECONNREFUSED ${host}`),
+    );
+  });
+
+  it('the time over, the error is ETIMEDOUT, and its cause what has failed until then (60)', async () => {
+    const reactor = stage.reactor();
+    const { host, port } = await fullBacklog();
+    const error = await rejection(
+      reactor.connect({ host: 'two.test', port }, { ...names('::1', host), timeoutMs: 100 }),
+    );
+    expect(error).toMatchObject({ code: 'ETIMEDOUT', address: 'two.test', port });
+    expect(error.cause).toMatchObject({ code: 'ECONNREFUSED', address: '::1', port });
+  });
+
+  it('a name that is looked up for ever ends by timeoutMs, by the signal, and with the reactor (60, 61)', async () => {
+    const reactor = stage.reactor();
+    const address = { host: 'slow.test', port: 80 };
+    const never = { lookup: () => new Promise<never>(() => {}) };
+    expect(await rejection(reactor.connect(address, { ...never, timeoutMs: 30 }))).toMatchObject({ code: 'ETIMEDOUT' });
+    const abort = new AbortController();
+    const aborted = rejection(reactor.connect(address, { ...never, signal: abort.signal }));
+    abort.abort(new Error('enough'));
+    expect((await aborted).message).toBe('enough');
+    const closed = rejection(reactor.connect(address, never));
+    await rounds(2);
+    reactor.close();
+    expect(await closed).toMatchObject({ code: 'ERR_REACTOR_CLOSED' });
+  });
+
+  it('what a lookup of one’s own gives or throws is looked at', async () => {
+    const reactor = stage.reactor();
+    const attempt = (lookup: unknown) =>
+      rejection(reactor.connect({ host: 'x.test', port: 80 }, { lookup } as ConnectOptions));
+    expect(await attempt(async () => [])).toMatchObject({ code: 'ENOTFOUND', message: 'getaddrinfo ENOTFOUND x.test' });
+    expect(await attempt(async () => [{ host: 'y.test', port: 0 }])).toMatchObject({ code: 'ERR_REACTOR_NAME' });
+    expect(await attempt(async () => [{ host: 7 }])).toMatchObject({ code: 'ERR_REACTOR_ADDRESS' });
+    const thrownBy = new Error('no idea');
+    expect(
+      await attempt(() => {
+        throw thrownBy;
+      }),
+    ).toBe(thrownBy);
+  });
+
+  it('a literal is connected to without a lookup', async () => {
+    const reactor = stage.reactor();
+    const server = await NetServer.listen();
+    const lookup = () => Promise.reject(new Error('asked'));
+    owned(await reactor.connect(server.address, { lookup }));
+    await server.next();
+  });
+
+  it('a socket that was connected with itself is refused, and closed', async () => {
+    const reactor = stage.reactor();
+    const port = await unusedPort();
+    const address = { host: '127.0.0.1', port };
+    const error = await rejection(reactor.connect(address, { localAddress: address }));
+    expect(error).toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect', address: '127.0.0.1', port });
+    expect((error.cause as Error).message).toContain('itself');
+    // The port is free again: nothing is left there.
+    owned(await reactor.listen(address));
+  });
+
+  it('a unix connect to a full queue waits for room (63)', async () => {
+    const reactor = stage.reactor();
+    const { peer, address } = await fullUnixQueue();
+    const connecting = reactor.connect(address, { timeoutMs: 5000 });
+    await rounds(10);
+    expect(await Promise.race([connecting, rounds(5).then(() => 'waiting')])).toBe('waiting');
+    await peer.do('accept');
+    expect(owned(await connecting).family).toBe('unix');
+  });
+
+  it('a unix connect to a queue that stays full ends with ETIMEDOUT, with the signal, and with the reactor (63)', async () => {
+    const reactor = stage.reactor();
+    const { address } = await fullUnixQueue();
+    const error = await rejection(reactor.connect(address, { timeoutMs: 60 }));
+    expect(error).toMatchObject({ code: 'ETIMEDOUT', address: address.path });
+    expect(error.cause).toMatchObject({ code: 'EAGAIN' });
+    const abort = new AbortController();
+    const aborted = rejection(reactor.connect(address, { signal: abort.signal }));
+    await rounds(5);
+    abort.abort();
+    expect(await aborted).toMatchObject({ name: 'AbortError' });
+    const closed = rejection(reactor.connect(address));
+    await rounds(5);
+    reactor.close();
+    expect(await closed).toMatchObject({ code: 'ERR_REACTOR_CLOSED' });
+  });
+
+  it('a local address chooses the family; one that is taken is told as the bind’s error (64)', async () => {
+    const reactor = stage.reactor();
+    const server = await NetServer.listen();
+    const { port } = server.address;
+    const socket = owned(
+      await reactor.connect(
+        { host: 'two.test', port },
+        { ...names('::1', '127.0.0.1'), localAddress: { host: '127.0.0.3', port: 0 } },
+      ),
+    );
+    expect(socket.localAddress).toMatchObject({ host: '127.0.0.3' });
+    expect(await rejection(reactor.connect(server.address, { localAddress: { host: '::1', port: 0 } }))).toMatchObject({
+      code: 'ERR_REACTOR_ADDRESS',
+    });
+    const taken = await NetServer.listen();
+    expect(await rejection(reactor.connect(server.address, { localAddress: taken.address }))).toMatchObject({
+      code: 'EADDRINUSE',
+    });
+  });
+
+  it.each<[string, object]>([
+    ['timeoutMs', { timeoutMs: -1 }],
+    ['timeoutMs', { timeoutMs: '5' }],
+    ['attemptDelayMs', { attemptDelayMs: Number.NaN }],
+    ['signal', { signal: 'abort' }],
+    ['lookup', { lookup: 'system' }],
+  ])('a wrong %s is refused before anything is opened', async (name, options) => {
+    const reactor = stage.reactor();
+    const error = await rejection(reactor.connect({ host: '127.0.0.1', port: 9 }, options));
+    expect(error.code).toBe('ERR_REACTOR_ARGUMENT');
+    expect(error.message).toMatch(new RegExp(`^${name} .*, got `));
+  });
+
+  stage.needs('rawDescriptors')('without a descriptor for the socket the connect fails with EMFILE', async () => {
+    const { lines } = await runNode(
+      `import { openSync } from 'node:fs';
+       import { Reactor } from '@fdset/reactor';
+       const reactor = new Reactor();
+       // Its look-up of the name takes none; the one of the error's output is there.
+       console.log('ready');
+       try { for (;;) openSync('/dev/null'); } catch {}
+       await reactor.connect({ host: '127.0.0.1', port: 9 }).catch((error) => console.log(error.code, error.syscall));`,
+      { backend: stage.backend, through: ['prlimit', '--nofile=64:64'] },
+    );
+    expect(lines).toEqual(['ready', 'EMFILE socket']);
   });
 
   it('a client and a server in one reactor talk with each other', async () => {

@@ -109,10 +109,10 @@ export class NetServer {
     });
   }
 
-  static async listen(options: { host?: string; paused?: boolean } = {}): Promise<NetServer> {
-    const { host = '127.0.0.1', paused = false } = options;
+  static async listen(options: { host?: string; port?: number; paused?: boolean } = {}): Promise<NetServer> {
+    const { host = '127.0.0.1', port = 0, paused = false } = options;
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false });
-    server.listen(0, host);
+    server.listen(port, host);
     await once(server, 'listening');
     afterTest(() => server.close());
     return new NetServer(server, paused);

@@ -22,9 +22,18 @@ def listen(host="127.0.0.1", backlog=16):
     return {"port": listener.getsockname()[1]}
 
 
+def listen_at(path, backlog=16):
+    global listener
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(backlog)
+
+
 def accept():
     global sock
     sock, address = listener.accept()
+    if not isinstance(address, tuple):
+        return {}
     return {"host": address[0], "port": address[1]}
 
 
@@ -90,7 +99,7 @@ def segments():
     return {"in": struct.unpack_from("I", info, 152)[0]}
 
 
-VERBS = {f.__name__: f for f in (listen, accept, connect, send, urgent, recv, exactly, drain, shutdown, reset, close, segments)}
+VERBS = {f.__name__: f for f in (listen, listen_at, accept, connect, send, urgent, recv, exactly, drain, shutdown, reset, close, segments)}
 
 for line in sys.stdin:
     given = json.loads(line)

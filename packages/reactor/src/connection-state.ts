@@ -1,4 +1,5 @@
 /** What a connection keeps, in few words: an idle one costs little. The diagram of the states stands in connection.ts. */
+import type { AcceptCounters } from './accept-loop.js';
 import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { SocketError } from './errors.js';
@@ -6,7 +7,7 @@ import type { SocketError } from './errors.js';
 /** What a connection needs of its reactor. */
 export interface ConnectionHost {
   readonly dispatcher: Dispatcher;
-  readonly metrics: { unheardErrors: number };
+  readonly metrics: AcceptCounters & { unheardErrors: number };
   /** Whether READ_CLOSED may be asked for alone. */
   readonly hangupWhilePaused: boolean;
   /** Whether the backend receives ahead of the handlers. */

@@ -18,6 +18,7 @@ export const MISUSE = {
   ERR_REACTOR_NAME: 'a socket verb was given a host name; only literals, "" and "localhost" need no look-up',
   ERR_REACTOR_NOT_POLLABLE: 'the descriptor cannot be waited on (a regular file or a directory)',
   ERR_REACTOR_REGISTERED: 'the socket has a registration already',
+  ERR_REACTOR_SERVICE: 'the services file has no such service for that protocol',
   ERR_REACTOR_SLOW_CONSUMER: 'the peer reads too slowly: more than maxBufferedBytes are waiting for it',
   ERR_REACTOR_SOCKET: 'the value is no socket of this reactor',
   ERR_REACTOR_WRITE_AFTER_END: 'write was called after end',
@@ -89,10 +90,10 @@ export function socketError(code: string, syscall: string, address?: Address, op
 }
 
 /** A name that could not be looked up: the resolver's codes (`ENOTFOUND`, `EAI_AGAIN`) are no errnos. */
-export function lookupError(host: string, cause: unknown): SocketError {
+export function lookupError(host: string, cause: unknown, syscall = 'getaddrinfo'): SocketError {
   const { code = 'ENOTFOUND', errno = 0 } = cause as NodeJS.ErrnoException;
-  const error = new SocketError(0, 'getaddrinfo', undefined, { cause });
-  return Object.assign(error, { code, errno, message: `getaddrinfo ${code} ${host}` });
+  const error = new SocketError(0, syscall, undefined, { cause });
+  return Object.assign(error, { code, errno, message: `${syscall} ${code} ${host}` });
 }
 
 /** What a backend cannot do: `ENOTSUP`, with the missing capability in the message. */

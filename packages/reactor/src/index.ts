@@ -21,15 +21,17 @@ export type { BackendChoice } from './backend/select-backend.js';
 export { Connection } from './connection.js';
 export type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionOptions } from './connection-handler.js';
 export type { ConnectOptions } from './connector.js';
-export type { DiagnosticMessages } from './diagnostics.js';
 export { DatagramBatch } from './datagram-batch.js';
+export type { DiagnosticMessages } from './diagnostics.js';
 export { MISUSE, type MisuseCode, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
+export { type InheritedListener, inheritedListeners } from './inherited.js';
 export { Listener, type ListenerEvents } from './listener.js';
+export type { ListenOptions } from './listening.js';
 export type { ReactorMetrics, Traffic } from './metrics.js';
+export { hostName, type LookupOptions, lookup, type ResolverOptions, reverse } from './names.js';
 export { Reactor } from './reactor.js';
 export type {
-  ListenOptions,
   ReactorOptions,
   RegisterOptions,
   ServeOptions,
@@ -49,6 +51,7 @@ export {
 } from './readiness.js';
 export type { ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
 export type { Selected } from './select.js';
+export { servicePort } from './services.js';
 export type {
   GroupOptions,
   PeerCredentials,

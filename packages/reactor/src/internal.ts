@@ -1,4 +1,12 @@
 /** For fdset's other packages. No part of this is stable. */
+export {
+  type AcceptCounters,
+  type AcceptHost,
+  AcceptLoop,
+  type AcceptSettings,
+  type AcceptSink,
+} from './accept-loop.js';
+
 import { loadCore } from './native.js';
 
 /** A handle, plain data, that wakes this thread out of its blocking verbs; `undefined` without the native core. */

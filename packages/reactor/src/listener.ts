@@ -1,15 +1,12 @@
-/** A listening socket that turns waiting connections into {@link Connection}s, in a budgeted loop. */
+/** A listening socket that turns waiting connections into {@link Connection}s. How it accepts is accept-loop.ts's. */
 import { EventEmitter } from 'eventemitter3';
+import { type AcceptHost, AcceptLoop } from './accept-loop.js';
 import type { BackendSocket } from './backend/backend.js';
 import { Connection } from './connection.js';
 import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
 import type { ConnectionHost, ConnectionKind } from './connection-state.js';
 import { acceptFailed, listenerListens } from './diagnostics.js';
-import { SocketError } from './errors.js';
-import { READABLE } from './readiness.js';
-import type { ReadinessHandler, SocketRegistration } from './registration.js';
 import type { Socket } from './socket.js';
-import type { Timer } from './timers.js';
 
 export interface ListenerEvents {
   /** Accepting failed for want of descriptors or memory: once for each episode, which ends with the next success. */
@@ -25,29 +22,31 @@ export interface ListenerSettings {
   readonly maxConnections: number;
   readonly overload: 'pause' | 'close';
   readonly acceptBudget: number;
+  readonly backlog: number | undefined;
 }
 
-/** The connection was gone before it was accepted, or the call was interrupted: the next one is tried. */
-const TRANSIENT: ReadonlySet<string> = new Set(['ECONNABORTED', 'ECONNRESET', 'EPROTO', 'EINTR', 'EPERM']);
-/** The pause after a failed accept, in ms: doubled up to the longest one while it keeps failing. */
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 1000;
-
+/**
+ * Accepts as long as it is open and neither paused nor full, within a budget of connections a turn (`acceptBudget`).
+ *
+ * When descriptors run out (`EMFILE`, `ENFILE`), what waits is accepted with a descriptor kept in reserve and closed at
+ * once, so that the peers need not wait in vain; then the listener rests for 100 ms, doubling to 1 s while it fails
+ * again. 'error' is told once for each such episode; `metrics.acceptFailures` and `metrics.shed` count.
+ */
 export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
-  readonly #host: ConnectionHost;
+  /** The backlog as the system takes it: cut to `net.core.somaxconn`. `undefined` of an inherited descriptor: it listened already. */
+  readonly backlog: number | undefined;
   readonly #socket: BackendSocket;
   readonly #kind: ConnectionKind<Context>;
   readonly #settings: ListenerSettings;
-  readonly #registration: SocketRegistration;
+  readonly #loop: AcceptLoop;
   #connections = 0;
   #paused = false;
   #full = false;
   #closed = false;
-  #pauseMs = 0;
-  #retry: Timer | null = null;
 
   /** Made by `reactor.serve`. `socket` listens already. */
   constructor(
+    reactor: AcceptHost,
     host: ConnectionHost,
     socket: BackendSocket,
     handler: ConnectionHandler<Context>,
@@ -55,20 +54,26 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     context: Context,
   ) {
     super();
-    this.#host = host;
+    this.backlog = settings.backlog;
     this.#socket = socket;
     this.#kind = { host, handler, settings: settings.connection, context, owner: this };
     this.#settings = settings;
-    this.#registration = host.dispatcher.register(socket, READABLE, Listener.#readiness, this, true);
+    const sink = {
+      accepted: (accepted: Socket) => this.#admit(accepted as BackendSocket),
+      starved: (error: Error) => {
+        if (acceptFailed.hasSubscribers) acceptFailed.publish({ listener: this as unknown as Listener, error });
+        if (!this.emit('error', error)) host.metrics.unheardErrors += 1;
+      },
+    };
+    this.#loop = new AcceptLoop(reactor, socket, sink, {
+      budget: settings.acceptBudget,
+      counters: host.metrics,
+      data: this,
+    });
+    this.#loop.resume();
     if (listenerListens.hasSubscribers)
       listenerListens.publish({ listener: this as unknown as Listener, address: socket.localAddress });
   }
-
-  static readonly #readiness: ReadinessHandler<unknown> = {
-    readable(_socket, registration) {
-      (registration.data as Listener).#acceptWaiting();
-    },
-  };
 
   get socket(): Socket {
     return this.#socket;
@@ -79,23 +84,25 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     return this.#connections;
   }
 
-  /** Stops accepting: connections wait in the system's queue, as many as the backlog holds. Idempotent. */
+  /**
+   * Stops accepting: connections wait in the system's queue, as many as the backlog holds; to their peers they seem
+   * connected, and what they send waits too. Idempotent.
+   */
   pause(): void {
     this.#paused = true;
-    this.#rearm();
+    this.#settle();
   }
 
   resume(): void {
     this.#paused = false;
-    this.#rearm();
+    this.#settle();
   }
 
   /** Stops listening. The open connections stay; connections that nobody accepted are reset by the system. Idempotent. */
   close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
-      this.#retry?.cancel();
-      this.#socket.close();
+      this.#loop.stop();
       this.emit('close');
     }
     return Promise.resolve();
@@ -105,28 +112,10 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     return this.close();
   }
 
-  #rearm(): void {
-    if (this.#closed || !this.#registration.active) return;
-    const interest = this.#paused || this.#full || this.#retry !== null ? 0 : READABLE;
-    if (interest !== this.#registration.interest) this.#registration.modify(interest);
-  }
-
-  #acceptWaiting(): void {
-    for (let i = 0; i < this.#settings.acceptBudget; i += 1) {
-      // A handler may have closed or paused it.
-      if (this.#closed || this.#paused || this.#full) return;
-      let accepted: BackendSocket | null;
-      try {
-        accepted = this.#socket.accept() as BackendSocket | null;
-      } catch (error) {
-        if (error instanceof SocketError && TRANSIENT.has(error.code)) continue;
-        this.#starve(error as Error);
-        return;
-      }
-      if (accepted === null) return;
-      this.#pauseMs = 0;
-      this.#admit(accepted);
-    }
+  #settle(): void {
+    if (this.#closed) return;
+    if (this.#paused || this.#full) this.#loop.pause();
+    else this.#loop.resume();
   }
 
   #admit(accepted: BackendSocket): void {
@@ -147,7 +136,7 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     }
     if (overload === 'pause' && this.#connections >= maxConnections) {
       this.#full = true;
-      this.#rearm();
+      this.#settle();
     }
   }
 
@@ -156,19 +145,6 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     this.#connections -= 1;
     if (!this.#full) return;
     this.#full = false;
-    this.#rearm();
-  }
-
-  /** No descriptors or no memory: a listener that is ready all the time would spin, so it rests. */
-  #starve(error: Error): void {
-    if (acceptFailed.hasSubscribers) acceptFailed.publish({ listener: this as unknown as Listener, error });
-    const first = this.#pauseMs === 0;
-    this.#pauseMs = first ? FIRST_PAUSE_MS : Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
-    this.#retry = this.#host.dispatcher.timers.add(this.#pauseMs, () => {
-      this.#retry = null;
-      this.#rearm();
-    });
-    this.#rearm();
-    if (first && !this.emit('error', error)) this.#host.metrics.unheardErrors += 1;
+    this.#settle();
   }
 }

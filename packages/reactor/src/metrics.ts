@@ -53,6 +53,10 @@ export interface ReactorMetrics {
   readonly budgetHits: number;
   /** Network errors of connections and listeners that nobody listened for. */
   readonly unheardErrors: number;
+  /** Times that accepting failed for want of descriptors or memory; each was followed by a rest. */
+  readonly acceptFailures: number;
+  /** Connections that were accepted with the spare descriptor and closed at once, for want of others. */
+  readonly shed: number;
   /** Active registrations at the moment, those of listeners and connections included. */
   readonly registrations: number;
   /**

@@ -4,6 +4,7 @@ import type { FaultOptions } from './backend/kernel/fault-plan.js';
 import type { BackendChoice } from './backend/select-backend.js';
 import type { ConnectionOptions } from './connection-handler.js';
 import type { OnHandlerError } from './failure.js';
+import type { ListenOptions } from './listening.js';
 import type { SocketType } from './socket.js';
 
 export interface ReactorOptions {
@@ -29,19 +30,6 @@ export interface SocketCreation {
   family?: Exclude<Family, 'pipe'>;
   /** `socket(2)`'s third argument (0). */
   protocol?: number;
-}
-
-export interface ListenOptions {
-  /** Connections that may wait (511); the system may clamp it. */
-  backlog?: number;
-  /** `SO_REUSEADDR` (true). */
-  reuseAddress?: boolean;
-  /** `SO_REUSEPORT` (false). */
-  reusePort?: boolean;
-  /** Do not take IPv4 connections on an IPv6 address (the system's default). */
-  ipv6Only?: boolean;
-  /** Linux: accept only once data has come, or after this many seconds. */
-  deferAccept?: number;
 }
 
 export interface ServeOptions extends ListenOptions, ConnectionOptions {

@@ -1,13 +1,5 @@
 /** The reactor, as users meet it: a façade over the dispatcher, the backend and the layers that stand on them. */
-import {
-  type Address,
-  checkAddress,
-  familyOf,
-  formatAddress,
-  type InetAddress,
-  isUnixAddress,
-  type ListenTarget,
-} from './address.js';
+import { type Address, formatAddress, type ListenTarget } from './address.js';
 import { checkTimeout } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
@@ -19,19 +11,14 @@ import {
   connectionSettings,
 } from './connection-handler.js';
 import type { ConnectionHost } from './connection-state.js';
-import { type ConnectOptions, connect, resolve } from './connector.js';
+import { type ConnectOptions, checkConnect, checkSignal, connect } from './connector.js';
 import { Dispatcher } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
 import { FailureHandling } from './failure.js';
 import { Listener } from './listener.js';
+import { effectiveBacklog, type ListenOptions, listen } from './listening.js';
 import { type ReactorMetrics, TURN_TIME_BOUNDS_MS } from './metrics.js';
-import type {
-  ListenOptions,
-  ReactorOptions,
-  RegisterOptions,
-  ServeOptions,
-  SocketCreation,
-} from './reactor-options.js';
+import type { ReactorOptions, RegisterOptions, ServeOptions, SocketCreation } from './reactor-options.js';
 import { describeReadiness, READ_CLOSED } from './readiness.js';
 import type { AnyHandler, ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
 import { lookNow, type Selected, toSet } from './select.js';
@@ -50,10 +37,12 @@ export class Reactor<Context = {}> {
   readonly #dispatcher: Dispatcher;
   readonly #failures: FailureHandling;
   readonly #acceptBudget: number;
-  readonly #unheard = { unheardErrors: 0 };
+  readonly #unheard = { unheardErrors: 0, acceptFailures: 0, shed: 0 };
   readonly #connectionHost: ConnectionHost;
   readonly #runs = new Set<() => void>();
   readonly #made: number;
+  /** Ends the connects that are under way. */
+  readonly #connecting = new Set<(error: unknown) => void>();
 
   constructor(options: ReactorOptions = {}) {
     const budget = (name: 'eventBudget' | 'byteBudget' | 'turnBudgetMs' | 'acceptBudget', fallback: number): number => {
@@ -143,8 +132,15 @@ export class Reactor<Context = {}> {
   }
 
   /**
-   * A socket that is bound and listening; a name is looked up first. Rejects with the SocketError (`EADDRINUSE`,
+   * A socket that is bound and listening; of a name, on its first address. Rejects with the SocketError (`EADDRINUSE`,
    * `EACCES`) or the resolver's error.
+   *
+   * A unix path that a killed process has left is removed first: only a socket, and only when nobody answers a connect
+   * to it; otherwise `EADDRINUSE`. The path that was made here is removed when the socket is closed (not when it is
+   * detached), unless another file has taken its place.
+   *
+   * `{ fd }` takes over a descriptor that listens already (see {@link inheritedListeners}); the options do not concern
+   * it. One that does not listen throws `ERR_REACTOR_SOCKET`, and stays the caller's.
    */
   async listen(target: ListenTarget, options: ListenOptions = {}): Promise<Socket> {
     this.#checkOpen();
@@ -152,8 +148,14 @@ export class Reactor<Context = {}> {
   }
 
   /**
-   * A connected stream socket. Each address of a name is tried in turn; rejects with the first one's error, the others
-   * in its `cause`. `ETIMEDOUT` after `timeoutMs`, the signal's reason when it is aborted.
+   * A connected stream socket. The addresses of a name are tried as RFC 8305 says: the families in turn, beginning with
+   * the resolver's first, the next one when the one before has failed or is undecided for 250 ms; the first that connects
+   * is taken, and the others are closed. When all have failed, rejects with the first attempt's error, in whose `cause`
+   * an AggregateError has them all, each with its own address. `ETIMEDOUT` after `timeoutMs` for the whole, the signal's
+   * reason when it is aborted, `ERR_REACTOR_CLOSED` when the reactor is closed meanwhile.
+   *
+   * A unix socket whose listener's queue is full is tried again until `timeoutMs`. A TCP socket that was connected with
+   * itself (which happens on the loopback interface when nobody listens on a port of the ephemeral range) is refused.
    */
   async connect(address: Address, options: ConnectOptions = {}): Promise<Socket> {
     this.#checkOpen();
@@ -288,30 +290,40 @@ export class Reactor<Context = {}> {
       maxConnections: options.maxConnections ?? Number.POSITIVE_INFINITY,
       overload: oneOf('overload', options.overload ?? 'pause', ['pause', 'close'] as const),
       acceptBudget: this.#acceptBudget,
+      backlog: isInherited(target) ? undefined : effectiveBacklog(options.backlog),
     };
     if (!(settings.maxConnections > 0))
       throw outOfRange(
         'ERR_REACTOR_ARGUMENT',
         `maxConnections must be above 0, got ${describe(options.maxConnections)}`,
       );
+    checkSignal(options.signal);
     options.signal?.throwIfAborted();
     const socket = await this.#listen(target, options);
-    if (socket.family !== 'unix' && (options.noDelay ?? true)) {
+    let listener: Listener<Context>;
+    try {
+      options.signal?.throwIfAborted();
+      this.#checkOpen();
+      if (socket.type !== 'stream')
+        throw misuse('ERR_REACTOR_SOCKET', `serve takes a listening stream socket, got a ${socket.type} socket`);
       // Linux gives TCP_NODELAY on to accepted sockets: one call instead of one for each connection.
-      socket.setOption('noDelay', true);
+      if (socket.family !== 'unix' && (options.noDelay ?? true)) socket.setOption('noDelay', true);
+      listener = new Listener<Context>(
+        this,
+        this.#connectionHost,
+        socket,
+        typeof handler === 'function' ? { open: handler } : handler,
+        settings,
+        NO_CONTEXT as Context,
+      );
+    } catch (error) {
+      socket.close();
+      throw error;
     }
-    const listener = new Listener<Context>(
-      this.#connectionHost,
-      socket,
-      typeof handler === 'function' ? { open: handler } : handler,
-      settings,
-      NO_CONTEXT as Context,
-    );
     if (options.signal !== undefined) {
       const onAbort = (): void => void listener.close();
       options.signal.addEventListener('abort', onAbort, { once: true });
       listener.once('close', () => options.signal?.removeEventListener('abort', onAbort));
-      if (options.signal.aborted) void listener.close();
     }
     return listener;
   }
@@ -402,6 +414,7 @@ export class Reactor<Context = {}> {
     for (const { data } of [...this.#dispatcher.registrations()]) if (data instanceof Listener) void data.close();
     for (const connection of this.#connections()) connection.destroy();
     for (const end of [...this.#runs]) end();
+    for (const fail of [...this.#connecting]) fail(closedMeanwhile('connect'));
     this.#dispatcher.close();
   }
 
@@ -476,48 +489,32 @@ export class Reactor<Context = {}> {
   }
 
   async #listen(target: ListenTarget, options: ListenOptions): Promise<BackendSocket> {
-    if (typeof target === 'object' && target !== null && 'fd' in target) return this.#inherit(target.fd);
-    const [address] = await resolve(checkAddress(target));
-    this.#checkOpen();
-    const family = familyOf(address as Address) as 'ipv4' | 'ipv6' | 'unix';
-    const socket = this.#backend.socket({ type: 'stream', family, protocol: 0 });
-    try {
-      if (family !== 'unix') {
-        if (options.reuseAddress ?? true) socket.setOption('reuseAddress', true);
-        if (options.reusePort ?? false) socket.setOption('reusePort', true);
-        if (family === 'ipv6' && options.ipv6Only !== undefined) socket.setOption('ipv6Only', options.ipv6Only);
-        if (options.deferAccept !== undefined) socket.setOption('deferAccept', options.deferAccept);
-      }
-      socket.bind(address as Address);
-      socket.listen(options.backlog);
-      await socket.settled();
-      return socket;
-    } catch (error) {
-      socket.close();
-      throw error;
-    }
+    const socket = await listen(
+      {
+        name: this.#backend.name,
+        capabilities: this.capabilities,
+        socket: (spec) => this.socket(spec) as BackendSocket,
+        adopt: (fd) => this.adopt(fd) as BackendSocket,
+        untilDecided: (probe) => this.#untilDecided(probe),
+      },
+      target,
+      options,
+    );
+    if (!this.#dispatcher.closed) return socket;
+    socket.close();
+    throw closedMeanwhile('listen');
   }
 
-  #inherit(fd: number): BackendSocket {
-    const socket = this.adopt(fd) as BackendSocket;
-    if (socket.listening) return socket;
-    socket.detach();
-    throw misuse('ERR_REACTOR_SOCKET', `descriptor ${fd} is no listening socket`);
-  }
-
-  #connect(address: Address, options: ConnectOptions): Promise<BackendSocket> {
-    checkTimeout(options.timeoutMs, 'timeoutMs');
-    const target = checkAddress(address);
-    if (!isUnixAddress(target) && (target as InetAddress).port === 0)
-      throw outOfRange('ERR_REACTOR_ARGUMENT', 'port 0 cannot be connected to');
-    if (options.localAddress !== undefined) checkAddress(options.localAddress);
+  async #connect(address: Address, options: ConnectOptions): Promise<BackendSocket> {
+    checkConnect(address, options);
     return connect(
       {
         socket: (spec) => this.socket(spec) as BackendSocket,
         untilDecided: (socket) => this.#untilDecided(socket),
         setTimer: (delayMs, callback) => this.#dispatcher.timers.add(delayMs, callback),
+        connecting: this.#connecting,
       },
-      target,
+      address,
       options,
     );
   }
@@ -534,6 +531,14 @@ export class Reactor<Context = {}> {
     });
     return { promise, cancel: () => timer?.cancel() };
   }
+}
+
+function isInherited(target: ListenTarget): boolean {
+  return typeof target === 'object' && target !== null && 'fd' in target;
+}
+
+function closedMeanwhile(verb: string): Error {
+  return misuse('ERR_REACTOR_CLOSED', `the reactor was closed during ${verb}`);
 }
 
 function oneOf<const T extends string>(name: string, value: T, allowed: readonly T[]): T {

@@ -48,7 +48,7 @@ export interface ServerOptions extends ListenOptions {
   maxBufferedBytes?: number;
 }
 
-const LISTEN_OPTIONS = ['backlog', 'reuseAddress', 'reusePort', 'ipv6Only', 'deferAccept'] as const;
+const LISTEN_OPTIONS = ['backlog', 'reuseAddress', 'reusePort', 'ipv6Only', 'deferAccept', 'mode'] as const;
 const CONNECTION_OPTIONS = ['highWaterMark', 'lowWaterMark', 'maxBufferedBytes'] as const;
 const OWN_OPTIONS = [
   'style',

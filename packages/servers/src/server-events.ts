@@ -32,6 +32,10 @@ export interface ServerStats {
   readonly peak: number;
   /** Connections that `verifyRequest` refused. */
   readonly dropped: number;
+  /** Times that accepting failed for want of descriptors or memory. */
+  readonly acceptFailures: number;
+  /** Connections that were closed at once for want of descriptors. */
+  readonly shed: number;
   /** Connections whose handler has failed. */
   readonly failed: number;
   /** Threads that run now. */

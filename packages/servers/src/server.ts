@@ -6,8 +6,8 @@
  */
 import { constants } from 'node:os';
 import { type Address, Reactor, type Socket, SocketError } from '@fdset/reactor';
+import { AcceptLoop } from '@fdset/reactor/internal';
 import { EventEmitter } from 'eventemitter3';
-import { AcceptLoop } from './accept-loop.js';
 import { deferred } from './deferred.js';
 import { codeOf, misuse, ServerError } from './errors.js';
 import { handlerSource } from './handler-source.js';
@@ -32,7 +32,7 @@ export class Server extends EventEmitter<ServerEvents> implements AsyncDisposabl
   readonly #runner: Style;
   readonly #servings = new Servings();
   readonly #reports = new Reports((error) => this.emit('error', error));
-  readonly #counters = { accepted: 0, dropped: 0 };
+  readonly #counters = { accepted: 0, dropped: 0, acceptFailures: 0, shed: 0 };
   readonly #stopping = new AbortController();
   readonly #stopped = deferred<void>();
   readonly #listening = deferred<Address>();
@@ -200,10 +200,11 @@ export class Server extends EventEmitter<ServerEvents> implements AsyncDisposabl
     this.#reactor = reactor;
     this.#requireCapabilities(reactor);
     const listener = await reactor.listen(target, listenOptions(this.#options));
-    this.#loop = new AcceptLoop(reactor, listener, {
-      accepted: (socket) => this.#accepted(socket),
-      starved: (error) => this.#reports.error(error),
-    });
+    const sink = {
+      accepted: (socket: Socket) => this.#accepted(socket),
+      starved: (error: Error) => this.#reports.error(error),
+    };
+    this.#loop = new AcceptLoop(reactor, listener, sink, { budget: ACCEPT_BUDGET, counters: this.#counters });
     signal.throwIfAborted();
     // Linux gives TCP_NODELAY on to accepted sockets: one call instead of one for each connection.
     if (listener.family !== 'unix' && this.#settings.noDelay) listener.setOption('noDelay', true);
@@ -317,6 +318,9 @@ export class Server extends EventEmitter<ServerEvents> implements AsyncDisposabl
 export function createServer(options: ServerOptions): Server {
   return new Server(options);
 }
+
+/** Connections accepted in one turn. */
+const ACCEPT_BUDGET = 64;
 
 /** A peer without a name: most clients of unix sockets. */
 const UNNAMED: Address = { path: '' };

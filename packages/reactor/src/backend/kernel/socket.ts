@@ -8,6 +8,7 @@ import type { Traffic } from '../../metrics.js';
 import { BAD_ARGUMENT, type Core } from '../../native.js';
 import { INTERRUPTED, MSG_MORE, MSG_OOB, MSG_PEEK, READABLE, WOULD_BLOCK, WRITABLE } from '../../readiness.js';
 import type { GroupOptions, ReceivedDatagram, Socket, SocketOptions, SocketType } from '../../socket.js';
+import { removeOwnedPath } from '../../unix-path.js';
 import type { BackendHost, BackendSocket } from '../backend.js';
 import { AUTOBIND, type CoreAddress, toCoreAddress, unpackPeer } from './addresses.js';
 import type { ChunkReader } from './chunks.js';
@@ -453,6 +454,8 @@ export class KernelSocket implements BackendSocket {
   #end(verb: (fd: number) => number): void {
     const fd = this.#fd;
     if (fd < 0) return;
+    // While it is open: until then no other file can have the inode. A descriptor that is given away keeps its path.
+    if (this.listening && verb !== this.#kind.context.core.detach) removeOwnedPath(this);
     // Always before the descriptor goes: EPOLL_CTL_DEL by a number that is reused would remove another socket.
     this.#kind.context.host.closing(this);
     this.#fd = -1;
