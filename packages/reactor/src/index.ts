@@ -11,7 +11,9 @@ export type {
 export type { BackendChoice } from './backend/select-backend.js';
 export { Connection } from './connection.js';
 export type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionOptions } from './connection-handler.js';
+export type { ConnectionIterator } from './connection-iterator.js';
 export type { ConnectOptions } from './connector.js';
+export type { ConnectionDuplex } from './duplex.js';
 export { MISUSE, type MisuseCode, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
 export { Listener, type ListenerEvents } from './listener.js';

@@ -18,7 +18,7 @@ import {
   type ConnectionSettings,
   connectionSettings,
 } from './connection-handler.js';
-import type { ConnectionHost } from './connection-state.js';
+import { type ConnectionHost, HOST } from './connection-state.js';
 import { type ConnectOptions, connect, resolve } from './connector.js';
 import { Dispatcher } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
@@ -415,6 +415,12 @@ export class Reactor<Context = {}> {
     return lines.join('\n');
   }
 
+  /** For what makes connections by itself. No part of the public API. @internal */
+  get [HOST](): ConnectionHost {
+    this.#checkOpen();
+    return this.#connectionHost;
+  }
+
   // --- inside --------------------------------------------------------------------------------------------------------
 
   #connection(
@@ -500,7 +506,7 @@ export class Reactor<Context = {}> {
       {
         socket: (spec) => this.socket(spec) as BackendSocket,
         untilDecided: (socket) => this.#untilDecided(socket),
-        setTimer: (delayMs, callback) => this.#dispatcher.timers.add(delayMs, callback),
+        setTimer: (delayMs, callback) => this.#dispatcher.wheel.after(delayMs, callback),
       },
       target,
       options,
