@@ -102,3 +102,12 @@ export function checkTimeout(value: unknown, name: string): number | undefined {
     throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be a finite number of at least 0 ms, got ${value}`);
   return value;
 }
+
+/** Checks a time in ms of which 0 means none: a finite number of at least 0. Throws `ERR_REACTOR_ARGUMENT`. */
+export function checkMs(value: unknown, name: string): number {
+  if (typeof value !== 'number')
+    throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be a number of ms, 0 for none, got ${describe(value)}`);
+  if (!Number.isFinite(value) || value < 0)
+    throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be a finite number of at least 0 ms, got ${value}`);
+  return value;
+}

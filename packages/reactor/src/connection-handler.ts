@@ -1,4 +1,5 @@
 /** What a connection calls and how it behaves: its handler, its events and its options. */
+import { checkMs } from './arguments.js';
 import type { Connection } from './connection.js';
 import { describe, misuse, outOfRange } from './errors.js';
 
@@ -21,6 +22,10 @@ export interface ConnectionHandler<Context = {}> {
   drain?(connection: Connection<Context>): void | Promise<void>;
   /** The peer will send no more. Without `allowHalfOpen` the connection ends its own side then. */
   end?(connection: Connection<Context>): void | Promise<void>;
+  /**
+   * Nothing was received or sent for `idleMs`: once for each such stretch. Where neither this method nor a 'timeout'
+   * listener is there, the connection is destroyed with ETIMEDOUT instead.
+   */
   timeout?(connection: Connection<Context>): void | Promise<void>;
   /** The peer hung up while the connection was paused: what it sent before is still to be read. */
   hangup?(connection: Connection<Context>): void | Promise<void>;
@@ -52,6 +57,17 @@ export interface ConnectionOptions {
   maxBufferedBytes?: number;
   /** Hand out the reactor's own read block, valid until the handler returns: for handlers that keep nothing (false). */
   borrowChunks?: boolean;
+  /** 'timeout' comes when nothing was received or sent for so many ms, or up to 50 ms later; 0 for never (0). */
+  idleMs?: number;
+  /** While it reads: destroyed with ETIMEDOUT when nothing was received for so many ms; 0 for never (0). */
+  readMs?: number;
+  /** While bytes are queued: destroyed with ETIMEDOUT when none has left for so many ms; 0 for never (0). */
+  writeMs?: number;
+  /**
+   * Make each connection an AsyncResource in which its handlers and listeners run, so that an AsyncLocalStorage keeps its
+   * value for it: what `open` enters holds for all that follows (false).
+   */
+  asyncContext?: boolean;
 }
 
 /** The options with their defaults, shared by a listener's connections. */
@@ -61,6 +77,10 @@ export interface ConnectionSettings {
   readonly lowWaterMark: number;
   readonly maxBufferedBytes: number;
   readonly borrowChunks: boolean;
+  readonly idleMs: number;
+  readonly readMs: number;
+  readonly writeMs: number;
+  readonly asyncContext: boolean;
 }
 
 /** Checks the options and fills in their defaults. */
@@ -85,5 +105,9 @@ export function connectionSettings(options: ConnectionOptions = {}): ConnectionS
     lowWaterMark,
     maxBufferedBytes: count('maxBufferedBytes', 16 * 1024 * 1024),
     borrowChunks: options.borrowChunks ?? false,
+    idleMs: checkMs(options.idleMs ?? 0, 'idleMs'),
+    readMs: checkMs(options.readMs ?? 0, 'readMs'),
+    writeMs: checkMs(options.writeMs ?? 0, 'writeMs'),
+    asyncContext: options.asyncContext ?? false,
   };
 }

@@ -1,8 +1,16 @@
 /** What a connection keeps, in few words: an idle one costs little. The diagram of the states stands in connection.ts. */
+
+import type { AsyncResource } from 'node:async_hooks';
+import type { Duplex } from 'node:stream';
 import type { AcceptCounters } from './accept-loop.js';
 import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
+import type { Holds } from './connection-holds.js';
+import type { ConnectionIterator } from './connection-iterator.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { SocketError } from './errors.js';
+
+/** A reactor's {@link ConnectionHost}, for connections that make themselves. */
+export const HOST: unique symbol = Symbol('host');
 
 /** What a connection needs of its reactor. */
 export interface ConnectionHost {
@@ -54,6 +62,21 @@ export const TOLD = 16;
 /** close(): what comes in is thrown away. */
 export const DISCARDING = 32;
 
+/** It has timeouts: what comes and goes is noted. */
+export const TIMED = 128;
+/** hold(): nothing is delivered. */
+export const HELD = 256;
+/** An iterator takes the chunks, each when it is asked for. */
+export const ITERATING = 512;
+/** A Duplex stands over it, and answers the peer's end. */
+export const BRIDGED = 1024;
+/** It has an AsyncResource of its own. */
+export const CONTEXTUAL = 2048;
+/** Its socket is no descriptor: the outbox cannot take its bytes. */
+export const UNPACKED = 4096;
+/** detach(): the socket is somebody else's now. */
+export const DETACHED = 8192;
+
 /** What few connections need. */
 export interface Rarity {
   waiters: FlushWaiter[];
@@ -63,4 +86,21 @@ export interface Rarity {
   brokenPipe: Error | null;
   /** Received while it could not be told: chunks, 0 for the end, or the error. */
   kept: (Buffer | 0 | SocketError)[];
+  holds: Holds | null;
+  iterator: ConnectionIterator | null;
+  duplex: Duplex | null;
+  resource: AsyncResource | null;
+}
+
+export function newRarity(): Rarity {
+  return {
+    waiters: [],
+    onClosed: [],
+    brokenPipe: null,
+    kept: [],
+    holds: null,
+    iterator: null,
+    duplex: null,
+    resource: null,
+  };
 }

@@ -6,14 +6,28 @@
  *   writing   open ──end()──▶ ending ──queue empty──▶ finished (FIN)
  *   life      open ──both ended, or destroy, reset, error──▶ closed ──end of the turn──▶ told ('close')
  */
+import { AsyncResource } from 'node:async_hooks';
+import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import type { Address } from './address.js';
+import { checkMs } from './arguments.js';
 import type { BackendSocket, Outbox } from './backend/backend.js';
-import type { CloseInfo, ConnectionEvents } from './connection-handler.js';
+import {
+  type CloseInfo,
+  type ConnectionEvents,
+  type ConnectionHandler,
+  type ConnectionOptions,
+  connectionSettings,
+} from './connection-handler.js';
+import { DEFAULT_HOLD_MS, Holds } from './connection-holds.js';
+import { ConnectionIterator } from './connection-iterator.js';
 import {
   BLOCKED,
+  BRIDGED,
+  CONTEXTUAL,
   type ConnectionKind,
   DEPARTING,
+  DETACHED,
   DISCARDING,
   ENDED,
   ENDING,
@@ -21,16 +35,26 @@ import {
   FLOWING,
   type FlushWaiter,
   HEARD,
+  HELD,
+  HOST,
+  ITERATING,
   LISTENED,
   NEEDS_DRAIN,
+  newRarity,
   OPEN,
   PAUSED,
   type Rarity,
+  TIMED,
   TOLD,
+  UNPACKED,
 } from './connection-state.js';
+import { type TimeoutKind, type TimeoutOwner, Timeouts } from './connection-timeouts.js';
 import { connectionClosed, connectionOpened } from './diagnostics.js';
 import type { Departure } from './dispatcher.js';
-import { describe, misuse, outOfRange, raise, SocketError } from './errors.js';
+import { ConnectionDuplex } from './duplex.js';
+import { DuplexSocket } from './duplex-socket.js';
+import { describe, misuse, outOfRange, raise, SocketError, socketError } from './errors.js';
+import type { Reactor } from './reactor.js';
 import { READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import {
   KEEP,
@@ -46,8 +70,19 @@ import { isGone, transferred, WriteQueue } from './write-queue.js';
 const DEFAULT_LINGER_MS = 2000;
 /** Queued bytes that leave at once, without waiting for the end of the turn. */
 const FLUSH_BYTES = 64 * 1024;
+/** What comes in is not simply handed on. */
+const UNUSUAL = DISCARDING | TIMED | ITERATING;
+const WHAT_TIMED_OUT: Readonly<Record<TimeoutKind, string>> = {
+  idle: 'nothing was received or sent',
+  read: 'nothing was received',
+  write: 'no queued byte has left',
+};
+const NO_CONTEXT = Object.freeze({});
 
-export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> implements Departure {
+export class Connection<Context = {}>
+  extends EventEmitter<ConnectionEvents>
+  implements Departure, TimeoutOwner, AsyncDisposable, AsyncIterable<Buffer>
+{
   readonly #kind: ConnectionKind<Context>;
   readonly #socket: BackendSocket;
   #registration: SocketRegistration | null = null;
@@ -61,6 +96,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   /** Bytes written so far, for `flushed`. */
   #written = 0;
   #rarity: Rarity | null = null;
+  #timeouts: Timeouts | null = null;
 
   /** Made by `reactor.serve`, `reactor.open` and `reactor.connection`. */
   constructor(kind: ConnectionKind<Context>, socket: BackendSocket) {
@@ -95,25 +131,91 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     },
   };
 
+  /** The same, each within the connection's AsyncResource. */
+  static readonly #contextualReadiness: ReadinessHandler<unknown> = {
+    readable(_socket, registration) {
+      const connection = registration.data as Connection;
+      connection.#withinContext(() => connection.#onReadable());
+    },
+    writable(_socket, registration) {
+      const connection = registration.data as Connection;
+      connection.#withinContext(() => connection.#onWritable());
+    },
+    hangup(_socket, registration) {
+      const connection = registration.data as Connection;
+      connection.#withinContext(() => connection.#onHangup());
+    },
+  };
+
+  static readonly #contextualReceiving: ReceivingHandler = {
+    ...Connection.#contextualReadiness,
+    [RECEIVED](registration, index) {
+      const connection = registration.data as Connection;
+      connection.#withinContext(() => connection.#onReceived(index));
+    },
+    [KEEP]: Connection.#receiving[KEEP],
+  };
+
   /** Registers the socket and tells `handler.open`. Called once, by the reactor. */
   static start(connection: Connection<never>): void {
     const opened = connection as unknown as Connection;
     // Reading begins at once where there is a method for it, in the same system call that watches the socket.
     if (opened.#kind.handler.data !== undefined) opened.#flow = FLOWING;
     const { host, settings } = opened.#kind;
+    if (settings.idleMs > 0 || settings.readMs > 0 || settings.writeMs > 0) opened.#startTimeouts();
+    if (settings.asyncContext) opened.#enterContext();
+    const receives = host.receivesAhead && !settings.borrowChunks;
     opened.#registration = host.dispatcher.register(
       opened.#socket,
       opened.#interest(),
-      host.receivesAhead && !settings.borrowChunks ? Connection.#receiving : Connection.#readiness,
+      settings.asyncContext
+        ? receives
+          ? Connection.#contextualReceiving
+          : Connection.#contextualReadiness
+        : receives
+          ? Connection.#receiving
+          : Connection.#readiness,
       opened,
       true,
     );
     if (connectionOpened.hasSubscribers) connectionOpened.publish({ connection: opened });
+    if (settings.asyncContext) opened.#withinContext(() => opened.#open());
+    else opened.#open();
+  }
+
+  #open(): void {
     try {
-      opened.#awaited(opened.#kind.handler.open?.(opened));
+      this.#awaited(this.#kind.handler.open?.(this));
     } catch (error) {
-      opened.#handlerFailed(error);
+      this.#handlerFailed(error);
     }
+    // Whatever `open` has entered (AsyncLocalStorage.enterWith) is what all that follows runs in.
+    if ((this.#flags & CONTEXTUAL) !== 0) this.#enterContext();
+  }
+
+  /**
+   * A connection over any byte Duplex (a TLSSocket, a child's pipe made one): the same verbs and events, with the Duplex in
+   * the place of the socket. It belongs to the connection from then on. 'drain' and `flushed` mean that the Duplex has taken
+   * the bytes; `connection.socket` has no descriptor and only few options. Throws `ERR_REACTOR_ARGUMENT` for what is
+   * no byte Duplex, `ERR_REACTOR_CLOSED` where it is destroyed or the reactor is closed.
+   */
+  static over<Context = {}>(
+    duplex: Duplex,
+    reactor: Reactor<Context>,
+    handler: ConnectionHandler<Context> = {},
+    options: ConnectionOptions = {},
+  ): Connection<Context> {
+    const settings = connectionSettings(options);
+    // Nothing is received ahead of a Duplex.
+    const host = { ...reactor[HOST], receivesAhead: false };
+    const socket = new DuplexSocket(host.dispatcher, duplex);
+    const connection = new Connection<Context>(
+      { host, handler, settings, context: NO_CONTEXT as Context, owner: null },
+      socket,
+    );
+    connection.#flags |= UNPACKED;
+    Connection.start(connection as Connection<never>);
+    return connection;
   }
 
   /** A handler threw, or its promise was rejected: as an error of the connection. Called by the reactor. */
@@ -240,6 +342,10 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     return closed;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** Drops what is queued and closes. With an `error`, 'error' is told before 'close'. Idempotent. */
   destroy(error?: Error): void {
     if (this.#closed !== null) return;
@@ -253,19 +359,247 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     this.#finish({ by: 'local' });
   }
 
+  /**
+   * Gives the socket away, for an upgrade or a hand-off: this connection is over (`close` is told, by 'local'), the socket
+   * stays open, unregistered, and is the caller's. `unread` is what was received and not delivered: the bytes that come
+   * before all that the socket still gives. May be called in a handler.
+   *
+   * What is queued is sent first. Throws `ERR_REACTOR_DETACH` where not all of it could leave (await `flushed()`), where
+   * a Duplex reads the connection, and where it has failed; nothing is changed then. Throws `ERR_REACTOR_CLOSED` when it
+   * is over.
+   */
+  detach(): { socket: Socket; unread: Buffer } {
+    const { dispatcher } = this.#kind.host;
+    this.#checkDetachable();
+    dispatcher.keepReceived();
+    const kept = this.#rarity === null ? [] : this.#rarity.kept;
+    const failure = this.#rarity?.brokenPipe ?? kept.find((item) => item instanceof Error);
+    if (failure)
+      throw misuse('ERR_REACTOR_DETACH', `detach: the connection has failed (${failure.message})`, { cause: failure });
+    // The end of the stream is told by the socket again.
+    const unread = Buffer.concat(kept.splice(0).filter((item): item is Buffer => item instanceof Uint8Array));
+    this.#flags |= DETACHED;
+    this.#registration?.unregister();
+    this.#finish({ by: 'local' });
+    return { socket: this.#socket, unread };
+  }
+
+  #checkDetachable(): void {
+    if (this.#closed === null) this.flush();
+    if (this.#closed !== null) throw misuse('ERR_REACTOR_CLOSED', 'detach: the connection is closed');
+    if (this.bufferedBytes > 0)
+      throw misuse(
+        'ERR_REACTOR_DETACH',
+        `detach: ${this.bufferedBytes} bytes that were written have not left; await flushed() first`,
+      );
+    if ((this.#flags & BRIDGED) !== 0)
+      throw misuse('ERR_REACTOR_DETACH', 'detach: the Duplex of toDuplex() reads the connection');
+  }
+
   // --- reading -------------------------------------------------------------------------------------------------------
 
   /** Stops reading: the kernel's buffer fills, and the peer is held back. Idempotent. */
   pause(): void {
     if (this.#flow === FLOWING) this.#setFlow(PAUSED);
+    else if ((this.#flags & HELD) !== 0) this.#setResumes(false);
   }
 
-  /** Reads on, or begins to. Idempotent. */
+  /** Reads on, or begins to. Idempotent. While it is held: when it is released. */
   resume(): void {
     if (this.#flow !== PAUSED) return;
+    if ((this.#flags & HELD) !== 0) {
+      this.#setResumes(true);
+      return;
+    }
     this.#setFlow(FLOWING);
     if (this.#rarity !== null && this.#rarity.kept.length > 0) this.#tellKeptLater();
   }
+
+  /**
+   * Stops delivery (data, end, error) until the returned function is called, for a decision that takes its time. Several
+   * holds stand side by side: the last release counts. One that is not released within `timeoutMs` (10 000; 0 for no
+   * limit) destroys the connection with `ERR_REACTOR_HOLD`. Releasing is idempotent.
+   */
+  hold(options: { timeoutMs?: number } = {}): () => void {
+    const timeoutMs = checkMs(options.timeoutMs ?? DEFAULT_HOLD_MS, 'timeoutMs');
+    if (this.#closed !== null) return () => {};
+    const rarity = this.#rare();
+    if ((this.#flags & HELD) === 0) {
+      rarity.holds = new Holds(this.#flow === FLOWING);
+      this.#flags |= HELD;
+      if (this.#flow === FLOWING) this.#setFlow(PAUSED);
+    }
+    const expired = (): void => {
+      const error = misuse('ERR_REACTOR_HOLD', `a hold of the connection was not released within ${timeoutMs} ms`);
+      this.#finish({ by: 'error', error });
+    };
+    return (rarity.holds as Holds).add(this.#kind.host.dispatcher.wheel, timeoutMs, expired, () => this.#release());
+  }
+
+  #release(): void {
+    const resumes = this.#rarity?.holds?.resumes === true;
+    this.#flags &= ~HELD;
+    this.#rare().holds = null;
+    if (resumes && this.#closed === null) this.resume();
+  }
+
+  #setResumes(resumes: boolean): void {
+    const holds = this.#rarity?.holds;
+    if (holds) holds.resumes = resumes;
+  }
+
+  /**
+   * The chunks, one after the other: `for await (const chunk of connection)`. It reads one chunk ahead, and not on before
+   * that one is asked for. At the peer's end the loop ends; an error is thrown once; leaving the loop pauses the
+   * connection and keeps it, with all that was not taken. Loops that run at the same time share the chunks between them.
+   * A borrowed chunk is copied.
+   */
+  [Symbol.asyncIterator](): ConnectionIterator {
+    const running = this.#rarity?.iterator;
+    if (running) return running;
+    const iterator = new ConnectionIterator({
+      wanted: () => this.#wanted(),
+      left: () => this.#stopIterating(),
+    });
+    if (this.#closed !== null || this.#flow === ENDED) iterator.finish(this.#closed?.error);
+    else {
+      this.#rare().iterator = iterator;
+      this.#flags |= ITERATING;
+    }
+    return iterator;
+  }
+
+  #wanted(): void {
+    if ((this.#flags & HELD) !== 0) {
+      this.#setResumes(true);
+      return;
+    }
+    if (this.#flow === PAUSED) this.#setFlow(FLOWING);
+    const { kept } = this.#rare();
+    if (kept.length > 0) this.#guard(() => this.#tellKept(kept));
+  }
+
+  #stopIterating(): void {
+    this.#flags &= ~ITERATING;
+    this.#rare().iterator = null;
+    this.pause();
+  }
+
+  /** What has come can be told now; otherwise it is kept, and nothing more is read, until the iterator asks. */
+  #admits(item: Buffer | 0 | SocketError): boolean {
+    if ((this.#flags & ITERATING) === 0) return true;
+    const { iterator, kept } = this.#rare();
+    if (iterator?.waiting === true) return true;
+    kept.unshift(item instanceof Uint8Array && this.#kind.settings.borrowChunks ? Buffer.from(item) : item);
+    this.#setFlow(PAUSED);
+    return false;
+  }
+
+  /**
+   * The connection as a Node stream, for `pipeline`, node:tls and node:http: half-close, back-pressure and errors go
+   * both ways, and `setTimeout`, `setNoDelay`, `setKeepAlive`, `ref`, `unref`, the addresses and `destroySoon` are there, as
+   * a net.Socket has them. The same one each time. The Duplex reads for itself from then on; with `allowHalfOpen` false
+   * it answers the peer's end after all that was written to it. Throws `ERR_REACTOR_CLOSED` when the connection is over.
+   */
+  toDuplex(): ConnectionDuplex {
+    const made = this.#rarity?.duplex;
+    if (made) return made as ConnectionDuplex;
+    if (this.#closed !== null) throw misuse('ERR_REACTOR_CLOSED', 'toDuplex: the connection is closed');
+    this.pause();
+    // A 'data' listener that is added now does not begin the flow: the stream asks for itself.
+    this.#flags |= BRIDGED | HEARD;
+    const { settings, host } = this.#kind;
+    const duplex = new ConnectionDuplex(this as unknown as Connection, {
+      allowHalfOpen: settings.allowHalfOpen,
+      highWaterMark: settings.highWaterMark,
+      copies: settings.borrowChunks,
+      ended: this.#flow === ENDED,
+      finished: this.#writing !== OPEN,
+      send: (chunks, done) => this.#send(chunks, done),
+      finish: (done) => this.#sendEnd(done),
+      setHeld: (held) => {
+        if (this.#registration !== null) host.dispatcher.setHeld(this.#registration, held);
+      },
+    });
+    this.#rare().duplex = duplex;
+    return duplex;
+  }
+
+  /** For the Duplex, which limits by itself what is queued: sends at once, and tells when all has left. */
+  #send(chunks: readonly Uint8Array[], done: (error?: Error) => void): void {
+    if (this.#closed !== null || this.#writing !== OPEN || this.#rarity?.brokenPipe) {
+      done(this.#closed?.error ?? this.#rarity?.brokenPipe ?? socketError('EPIPE', 'send', this.remoteAddress));
+      return;
+    }
+    for (const chunk of chunks) {
+      this.#written += chunk.length;
+      if (chunk.length > 0) this.#push(chunk);
+    }
+    this.flush();
+    this.#whenLeft(done);
+  }
+
+  #sendEnd(done: (error?: Error) => void): void {
+    this.end();
+    this.flush();
+    if (this.#closed !== null || this.#writing === FINISHED) done();
+    else this.#whenLeft(done);
+  }
+
+  #whenLeft(done: (error?: Error) => void): void {
+    const failure = this.#closed?.error ?? this.#rarity?.brokenPipe;
+    if (failure) done(failure);
+    else if (this.bufferedBytes === 0) done();
+    else this.#rare().waiters.push({ mark: this.#written, resolve: done, reject: done });
+  }
+
+  // --- timeouts ------------------------------------------------------------------------------------------------------
+
+  /** Sets or ends (0) the idle timeout, counted from now: see `idleMs` of the options. */
+  setIdleTimeout(ms: number): void {
+    checkMs(ms, 'an idle timeout');
+    if (this.#closed !== null) return;
+    const { dispatcher } = this.#kind.host;
+    const timeouts = this.#timeouts ?? this.#startTimeouts();
+    timeouts.idleMs = ms;
+    timeouts.idleSince = dispatcher.time;
+    timeouts.relink(dispatcher.wheel, timeouts.idleSince);
+    if (timeouts.shortest === 0) this.#endTimeouts();
+  }
+
+  #startTimeouts(): Timeouts {
+    const { host, settings } = this.#kind;
+    const now = host.dispatcher.time;
+    const timeouts = new Timeouts(this, settings, now);
+    if (this.#flow === FLOWING) timeouts.readingSince = now;
+    if ((this.#flags & BLOCKED) !== 0) timeouts.blockedSince = now;
+    timeouts.relink(host.dispatcher.wheel, now);
+    this.#timeouts = timeouts;
+    this.#flags |= TIMED;
+    return timeouts;
+  }
+
+  #endTimeouts(): void {
+    if (this.#timeouts !== null) this.#kind.host.dispatcher.wheel.unlink(this.#timeouts);
+    this.#timeouts = null;
+    this.#flags &= ~TIMED;
+  }
+
+  /** Called by the wheel. */
+  timedOut(kind: TimeoutKind, ms: number): void {
+    const { handler } = this.#kind;
+    const listened = (this.#flags & LISTENED) !== 0 && this.listenerCount('timeout') > 0;
+    if (kind === 'idle' && (listened || handler.timeout !== undefined)) {
+      if (handler.timeout !== undefined) this.#guard(() => handler.timeout?.(this));
+      if (this.#closed === null && listened) this.#guard(() => void this.emit('timeout'));
+      return;
+    }
+    const error = socketError('ETIMEDOUT', kind === 'write' ? 'send' : 'recv', this.remoteAddress);
+    error.message += `: ${WHAT_TIMED_OUT[kind]} for ${ms} ms`;
+    this.#finish({ by: 'error', error });
+  }
+
+  // --- the flow ------------------------------------------------------------------------------------------------------
 
   /** Whether it reads at the moment. */
   get flowing(): boolean {
@@ -316,6 +650,8 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
 
   #setFlow(flow: number): void {
     this.#flow = flow;
+    if (this.#timeouts !== null)
+      this.#timeouts.readingSince = flow === FLOWING ? this.#kind.host.dispatcher.time : Number.POSITIVE_INFINITY;
     this.#rearm();
   }
 
@@ -342,7 +678,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     try {
       chunk = this.#socket.receive(this.#kind.settings.borrowChunks);
     } catch (error) {
-      this.#fail(error as SocketError);
+      this.#onIncoming(error as SocketError);
       return;
     }
     if (chunk === 0) this.#onEnd();
@@ -373,16 +709,26 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   #onIncoming(received: Buffer | 0 | SocketError): void {
     if (received === 0) this.#onEnd();
     else if (received instanceof Uint8Array) this.#onChunk(received);
-    else this.#fail(received);
+    else if (this.#admits(received)) this.#fail(received);
   }
 
   #onChunk(chunk: Buffer): void {
     const { host, handler } = this.#kind;
     host.dispatcher.turnBytes += chunk.length;
-    if ((this.#flags & DISCARDING) !== 0) return;
+    if ((this.#flags & UNUSUAL) !== 0 && !this.#takes(chunk)) return;
     const result: unknown = handler.data?.(this, chunk);
     if (result !== undefined) this.#awaited(result);
     if ((this.#flags & HEARD) !== 0 && this.#closed === null) this.emit('data', chunk);
+    if ((this.#flags & ITERATING) !== 0) this.#iterate(chunk);
+  }
+
+  #takes(chunk: Buffer): boolean {
+    if (this.#timeouts !== null) this.#timeouts.received = this.#kind.host.dispatcher.time;
+    return (this.#flags & DISCARDING) === 0 && this.#admits(chunk);
+  }
+
+  #iterate(chunk: Buffer): void {
+    this.#rarity?.iterator?.give(this.#kind.settings.borrowChunks ? Buffer.from(chunk) : chunk);
   }
 
   /** In order, as long as it flows. */
@@ -408,15 +754,19 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
       this.#finish({ by: 'error', error: broken });
       return;
     }
+    const told = (this.#flags & DISCARDING) === 0;
+    if (told && !this.#admits(0)) return;
     this.#flow = ENDED;
-    if ((this.#flags & DISCARDING) === 0) {
+    if (this.#timeouts !== null) this.#timeouts.readingSince = Number.POSITIVE_INFINITY;
+    if (told) {
       this.#awaited(this.#kind.handler.end?.(this));
       if (this.#isHeard()) this.emit('end');
+      if ((this.#flags & ITERATING) !== 0) this.#rarity?.iterator?.finish(undefined);
     }
     if (this.#closed !== null) return;
     if (this.#writing === FINISHED) this.#finishInOrder();
     else {
-      if (!this.#kind.settings.allowHalfOpen) this.end();
+      if (!this.#kind.settings.allowHalfOpen && (this.#flags & BRIDGED) === 0) this.end();
       if (this.#closed === null) this.#rearm();
     }
   }
@@ -436,7 +786,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
 
   /** Called by the dispatcher at the end of the turn, before `leave`. */
   pack(outbox: Outbox): boolean {
-    if (this.#closed !== null || (this.#flags & BLOCKED) !== 0) return false;
+    if (this.#closed !== null || (this.#flags & (BLOCKED | UNPACKED)) !== 0) return false;
     if (this.#chunk !== null) {
       // One whose memory is gone is left to `leave`, which tells it.
       if (isGone(this.#chunk) || !outbox.open(this.#socket, this.#chunk.length)) return false;
@@ -457,6 +807,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
       this.#breakPipe(error as SocketError);
       return true;
     }
+    if ((this.#flags & TIMED) !== 0 && count > 0) this.#noteSent();
     // Short: what is left is tried once more by `leave`, which finds the socket full.
     if (count < this.bufferedBytes) {
       this.#consume(count);
@@ -472,6 +823,11 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   /** The end of the turn: what is queued leaves, and what has happened is told. Called by the dispatcher. */
   leave(): void {
     this.#flags &= ~DEPARTING;
+    if ((this.#flags & CONTEXTUAL) === 0) this.#leave();
+    else this.#withinContext(() => this.#leave());
+  }
+
+  #leave(): void {
     try {
       if (this.#closed === null && (this.#flags & BLOCKED) === 0) this.#flushQueue();
       if (this.#closed !== null && (this.#flags & TOLD) === 0) this.#tell(this.#closed);
@@ -546,7 +902,21 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     if (count > 0) this.#queue.consume(count);
   }
 
+  #noteSent(): void {
+    if (this.#timeouts !== null) this.#timeouts.sent = this.#kind.host.dispatcher.time;
+  }
+
+  /** The queue was flushed, down from `before` bytes. */
+  #noteFlush(before: number, empty: boolean): void {
+    if (this.bufferedBytes < before) this.#noteSent();
+    const timeouts = this.#timeouts as Timeouts;
+    if (empty) timeouts.blockedSince = Number.POSITIVE_INFINITY;
+    else if (timeouts.blockedSince === Number.POSITIVE_INFINITY)
+      timeouts.blockedSince = this.#kind.host.dispatcher.time;
+  }
+
   #flushQueue(): void {
+    const before = (this.#flags & TIMED) !== 0 ? this.bufferedBytes : -1;
     let empty: boolean;
     try {
       empty = this.#sendQueued();
@@ -556,6 +926,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
       else this.#fail(error as Error);
       return;
     }
+    if (before >= 0) this.#noteFlush(before, empty);
     if (this.#rarity !== null) this.#settleWaiters(this.#rarity.waiters);
     if (!empty && (this.#flags & BLOCKED) === 0) {
       this.#flags |= BLOCKED;
@@ -597,7 +968,7 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
   }
 
   #rare(): Rarity {
-    this.#rarity ??= { waiters: [], onClosed: [], brokenPipe: null, kept: [] };
+    this.#rarity ??= newRarity();
     return this.#rarity;
   }
 
@@ -666,7 +1037,8 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     if (this.#closed !== null) return;
     this.#closed = info;
     this.#dropQueue();
-    this.#socket.close();
+    if ((this.#flags & DETACHED) === 0) this.#socket.close();
+    if (this.#timeouts !== null) this.#endTimeouts();
     this.#depart();
   }
 
@@ -680,13 +1052,35 @@ export class Connection<Context = {}> extends EventEmitter<ConnectionEvents> imp
     const { handler } = this.#kind;
     if (handler.close !== undefined) this.#guard(() => handler.close?.(this, info));
     if ((this.#flags & LISTENED) !== 0) this.#guard(() => void this.emit('close', info));
-    if (this.#rarity !== null) for (const tell of this.#rarity.onClosed.splice(0)) tell();
+    if (this.#rarity !== null) this.#tellRare(this.#rarity, info);
+  }
+
+  #tellRare(rarity: Rarity, info: CloseInfo): void {
+    for (const tell of rarity.onClosed.splice(0)) tell();
+    rarity.kept.length = 0;
+    rarity.holds?.cancel();
+    rarity.iterator?.finish(info.error);
+    rarity.resource?.emitDestroy();
+  }
+
+  // --- the asynchronous context --------------------------------------------------------------------------------------
+
+  #enterContext(): void {
+    const rarity = this.#rare();
+    rarity.resource?.emitDestroy();
+    rarity.resource = new AsyncResource('FDSET_CONNECTION', { requireManualDestroy: true });
+    this.#flags |= CONTEXTUAL;
+  }
+
+  #withinContext(call: () => void): void {
+    this.#rarity?.resource?.runInAsyncScope(call);
   }
 
   /** Calls out of the dispatch of the socket; what it throws reaches `onHandlerError`. */
   #guard(call: () => unknown): void {
+    const resource = this.#rarity === null ? null : this.#rarity.resource;
     try {
-      this.#awaited(call());
+      this.#awaited(resource === null ? call() : resource.runInAsyncScope(call));
     } catch (error) {
       this.#handlerFailed(error);
     }

@@ -7,8 +7,9 @@
  *   3. wait without waiting; receive for the connections that flow; each ready socket: writable, readable, error, each
  *      after a look whether it is still wanted
  *   4. the selects that something was reported for
- *   5. the flush: what connections wrote leaves in one gathered send each
- *   6. the next deadline
+ *   5. the coarse timeouts: after the sockets, so that what has arrived counts
+ *   6. the flush: what connections wrote leaves in one gathered send each
+ *   7. the next deadline
  */
 import type { Backend, BackendSocket, Demultiplexer, Driver, Outbox } from './backend/backend.js';
 import { turnEnded } from './diagnostics.js';
@@ -26,6 +27,8 @@ import {
   Watch,
 } from './registration.js';
 import { type SelectHost, SelectTable } from './select.js';
+import { SoftwareReadiness, type SoftwareSocket } from './software-readiness.js';
+import { TimeoutWheel } from './timeout-wheel.js';
 import { TimerQueue } from './timers.js';
 
 /** How much one turn may do before libuv's other handles get theirs. */
@@ -67,6 +70,10 @@ const QUICK_MS = 0.5;
 export class Dispatcher implements RegistrationHost, SelectHost {
   readonly backend: Backend;
   readonly timers: TimerQueue;
+  /** Idle, read, write and connect timeouts. None of them keeps the process alive. */
+  readonly wheel: TimeoutWheel;
+  /** The sockets that stand above others, not in the demultiplexer. */
+  readonly software: SoftwareReadiness;
   readonly selects: SelectTable;
   readonly counters: TurnCounters = { turns: 0, events: 0, stale: 0, parked: 0, budgetHits: 0 };
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, accepts: 0 };
@@ -92,6 +99,8 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   #flushScheduled = false;
   #flushing = false;
   readonly #flushLater = (): void => this.#flushOutside();
+  /** When the turn began. */
+  #began = 0;
 
   /** The leftover of a batch: `events` from `#cursor` to `#count` is still to be dispatched. */
   #cursor = 0;
@@ -119,6 +128,8 @@ export class Dispatcher implements RegistrationHost, SelectHost {
       rearm: () => this.#rearmDeadline(),
       hold: (change) => this.hold(change),
     });
+    this.wheel = new TimeoutWheel({ now: () => this.#driver.now(), rearm: () => this.#rearmDeadline() });
+    this.software = new SoftwareReadiness(() => this.#driver.post());
     this.selects = new SelectTable(this);
     backend.attach(this);
   }
@@ -194,19 +205,20 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   /** Tells the demultiplexer what is wanted of the socket now. */
   rearm(watch: Watch): void {
     const { wanted } = watch;
-    if (wanted === watch.armed) return;
-    this.demultiplexer.watch(watch.socket, watch.slot, watch.generation, wanted);
-    watch.armed = wanted;
+    if (wanted !== watch.armed) this.#arm(watch, wanted);
+  }
+
+  #arm(watch: Watch, interest: number): void {
+    const { socket } = watch;
+    (socket.watcher ?? this.demultiplexer).watch(socket, watch.slot, watch.generation, interest);
+    watch.armed = interest;
   }
 
   closing(socket: BackendSocket): void {
     const watch = socket.watch as Watch | null;
     if (watch === null) return;
     if (watch.registration !== null) this.#dropRegistration(watch, watch.registration);
-    if (watch.armed !== 0) {
-      watch.armed = 0;
-      this.demultiplexer.watch(socket, watch.slot, watch.generation, 0);
-    }
+    if (watch.armed !== 0) this.#arm(watch, 0);
     if (watch.selectors !== null) {
       this.selects.closed(watch);
       watch.selectors = null;
@@ -242,6 +254,18 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     return this.#driver.now();
   }
 
+  /** The time of what happens now, as exactly as timeouts need it: a turn reads the clock once. */
+  get time(): number {
+    return this.inTurn ? this.#began : this.#driver.now();
+  }
+
+  /** Whether the registration keeps the process alive. */
+  setHeld(registration: SocketRegistration, held: boolean): void {
+    if (!registration.active || registration.held === held) return;
+    registration.held = held;
+    this.hold(held ? 1 : -1);
+  }
+
   /** Counts what keeps the process alive. */
   hold(change: 1 | -1): void {
     this.#holds += change;
@@ -264,7 +288,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   #rearmDeadline(): void {
     // Within a turn it is done once, at its end.
     if (this.inTurn || this.closed) return;
-    const { earliest } = this.timers;
+    const earliest = Math.min(this.timers.earliest, this.wheel.due);
     if (earliest === this.#deadline) return;
     this.#deadline = earliest;
     this.#driver.schedule(earliest);
@@ -342,10 +366,13 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     const turn = this.counters.turns;
     this.turnBytes = 0;
     const began = this.#driver.now();
+    this.#began = began;
     if (this.#tasks.length > 0) this.#runTasks();
     if (this.timers.earliest <= began) this.timers.runDue(began, this.#run);
     this.#dispatchReady(began);
+    if (this.software.size > 0) this.software.dispatch(this.#dispatchSoftware);
     this.selects.settle();
+    if (this.wheel.due <= began) this.#sweep(began);
     this.#flush();
     this.inTurn = false;
     this.#rearmDeadline();
@@ -353,6 +380,16 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     const elapsedMs = this.#driver.now() - began;
     this.turnTimes.add(elapsedMs);
     if (turnEnded.hasSubscribers) turnEnded.publish({ turn, events: this.counters.events - events, elapsedMs });
+  }
+
+  readonly #dispatchSoftware = (socket: SoftwareSocket, readiness: number): void => {
+    this.counters.events += 1;
+    if (socket.watch !== null) this.#dispatch(socket.watch as Watch, readiness);
+  };
+
+  #sweep(now: number): void {
+    this.wheel.sweep(now);
+    if (this.wheel.due <= now) this.#driver.post();
   }
 
   readonly #run = (callback: () => void): void => {
@@ -495,8 +532,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
       return;
     }
     this.counters.parked += 1;
-    watch.armed = 0;
-    this.demultiplexer.watch(watch.socket, watch.slot, watch.generation, 0);
+    this.#arm(watch, 0);
     this.releaseIfIdle(watch);
   }
 
@@ -567,6 +603,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
       this.#release(watch);
     }
     this.timers.clear();
+    this.wheel.clear();
     this.#flush();
     this.closed = true;
     this.#tasks = [];

@@ -14,6 +14,8 @@ export const MISUSE = {
   ERR_REACTOR_BACKEND: 'the backend is unknown, cannot run here, or serves another reactor',
   ERR_REACTOR_BUFFER: 'a buffer is no Uint8Array, or the range does not lie within it',
   ERR_REACTOR_CLOSED: 'the reactor, listener or connection is closed',
+  ERR_REACTOR_DETACH: 'the connection cannot be detached: unsent bytes, an error, or a Duplex that reads it',
+  ERR_REACTOR_HOLD: 'a hold of the connection was not released in its time',
   ERR_REACTOR_INTEREST: 'the interest has an unknown bit, or a bit without its method in the handler',
   ERR_REACTOR_NAME: 'a socket verb was given a host name; only literals, "" and "localhost" need no look-up',
   ERR_REACTOR_NOT_POLLABLE: 'the descriptor cannot be waited on (a regular file or a directory)',
@@ -27,8 +29,8 @@ export const MISUSE = {
 export type MisuseCode = keyof typeof MISUSE;
 
 /** A `TypeError` with a code: the value is of a wrong kind. `message` says what was given and what is wanted. */
-export function misuse(code: MisuseCode, message: string): TypeError & { code: MisuseCode } {
-  return withCode(new TypeError(message), code);
+export function misuse(code: MisuseCode, message: string, options?: ErrorOptions): TypeError & { code: MisuseCode } {
+  return withCode(new TypeError(message, options), code);
 }
 
 /** A `RangeError` with a code: the kind is right, the value is not. */

@@ -10,7 +10,7 @@ import {
   type ConnectionSettings,
   connectionSettings,
 } from './connection-handler.js';
-import type { ConnectionHost } from './connection-state.js';
+import { type ConnectionHost, HOST } from './connection-state.js';
 import { type ConnectOptions, checkConnect, checkSignal, connect } from './connector.js';
 import { Dispatcher } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
@@ -441,6 +441,12 @@ export class Reactor<Context = {}> {
       );
     }
     return lines.join('\n');
+  }
+
+  /** For what makes connections by itself. No part of the public API. @internal */
+  get [HOST](): ConnectionHost {
+    this.#checkOpen();
+    return this.#connectionHost;
   }
 
   // --- inside --------------------------------------------------------------------------------------------------------

@@ -79,8 +79,8 @@ export class SocketRegistration implements Registration<unknown> {
   readiness = 0;
   data: unknown;
   readonly handler: AnyHandler | ReadinessCallback;
-  /** Whether it keeps the process alive. */
-  readonly held: boolean;
+  /** Whether it keeps the process alive. Changed by the reactor only. */
+  held: boolean;
 
   constructor(watch: Watch, interest: number, handler: AnyHandler | ReadinessCallback, data: unknown, held: boolean) {
     checkInterest(interest, handler);

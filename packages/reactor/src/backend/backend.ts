@@ -86,6 +86,9 @@ export interface BackendSocket extends Socket {
   /** The reactor's record of this socket while it is watched. The backend only carries it. */
   watch: object | null;
 
+  /** Who watches it, where that is not the backend's demultiplexer: of sockets that stand above others. */
+  readonly watcher?: Pick<Demultiplexer, 'watch'>;
+
   /** Whether `listen` was called: such a socket carries connections, not bytes. */
   readonly listening: boolean;
 
