@@ -1,4 +1,5 @@
 /** What a connection keeps, in few words: an idle one costs little. The diagram of the states stands in connection.ts. */
+import type { Connection } from './connection.js';
 import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { SocketError } from './errors.js';
@@ -11,6 +12,8 @@ export interface ConnectionHost {
   readonly hangupWhilePaused: boolean;
   /** Whether the backend receives ahead of the handlers. */
   readonly receivesAhead: boolean;
+  /** Told of each connection, where the reactor is observed. */
+  readonly observer: { connection(connection: Connection): void } | null;
 }
 
 /** What the connections of one listener share, so that an idle one keeps as little as possible. */

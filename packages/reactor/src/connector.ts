@@ -72,7 +72,8 @@ export function connect(host: ConnectorHost, address: Address, options: ConnectO
           if (current.connect(target) === 'connecting') await untilConnected(host, current);
           return current;
         } catch (error) {
-          current?.close();
+          // Unless it was closed because it is over.
+          if (!over) current?.close();
           current = null;
           errors.push(error as Error);
         }

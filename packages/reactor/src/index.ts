@@ -17,6 +17,9 @@ export { MISUSE, type MisuseCode, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
 export { Listener, type ListenerEvents } from './listener.js';
 export type { ReactorMetrics, Traffic } from './metrics.js';
+export { WARNINGS, type WarningCode } from './observe/debug.js';
+export { formatTraceEvent } from './observe/format.js';
+export type { DebugOptions, RecordOptions, RecordSink, TraceEvent, TraceValue } from './observe/trace-event.js';
 export { Reactor } from './reactor.js';
 export type {
   ListenOptions,
