@@ -103,6 +103,11 @@ export class AcceptLoop {
     this.#rearm();
   }
 
+  /** Whether it waits for descriptors or memory to become free. */
+  get resting(): boolean {
+    return this.#rest !== null;
+  }
+
   /** Connections wait in the system's queue. The process stays alive. Idempotent. */
   pause(): void {
     this.#running = false;

@@ -3,6 +3,7 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
 import type { AcceptCounters } from './accept-loop.js';
+import type { Connection } from './connection.js';
 import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
 import type { Holds } from './connection-holds.js';
 import type { ConnectionIterator } from './connection-iterator.js';
@@ -20,6 +21,8 @@ export interface ConnectionHost {
   readonly hangupWhilePaused: boolean;
   /** Whether the backend receives ahead of the handlers. */
   readonly receivesAhead: boolean;
+  /** Told of each connection, where the reactor is observed. */
+  readonly observer: { connection(connection: Connection): void } | null;
 }
 
 /** What the connections of one listener share, so that an idle one keeps as little as possible. */

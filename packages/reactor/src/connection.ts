@@ -178,6 +178,7 @@ export class Connection<Context = {}>
       opened,
       true,
     );
+    host.observer?.connection(opened);
     if (connectionOpened.hasSubscribers) connectionOpened.publish({ connection: opened });
     if (settings.asyncContext) opened.#withinContext(() => opened.#open());
     else opened.#open();
@@ -223,6 +224,15 @@ export class Connection<Context = {}>
     (connection as unknown as Connection).#fail(
       error instanceof Error ? error : new Error('a handler threw a value that is no Error', { cause: error }),
     );
+  }
+
+  /** Its state, for people. */
+  static describe(connection: Connection): string {
+    const closed = connection.#closed;
+    if (closed !== null) return `closed (by ${closed.by})`;
+    const reading = ['paused', 'reading', 'read to the end'][connection.#flow];
+    const writing = ['', ', ending', ', ended'][connection.#writing];
+    return `${reading}${writing}, ${connection.bufferedBytes} bytes queued${(connection.#flags & BLOCKED) === 0 ? '' : ' and blocked'}`;
   }
 
   get socket(): Socket {

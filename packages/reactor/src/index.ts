@@ -32,6 +32,9 @@ export { Listener, type ListenerEvents } from './listener.js';
 export type { ListenOptions } from './listening.js';
 export type { ReactorMetrics, Traffic } from './metrics.js';
 export { hostName, type LookupOptions, lookup, type ResolverOptions, reverse } from './names.js';
+export { WARNINGS, type WarningCode } from './observe/debug.js';
+export { formatTraceEvent } from './observe/format.js';
+export type { DebugOptions, RecordOptions, RecordSink, TraceEvent, TraceValue } from './observe/trace-event.js';
 export { Reactor } from './reactor.js';
 export type {
   ReactorOptions,

@@ -75,6 +75,12 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
       listenerListens.publish({ listener: this as unknown as Listener, address: socket.localAddress });
   }
 
+  /** Its state, for people. */
+  static describe(listener: Listener): string {
+    const paused = listener.#paused ? 'paused' : listener.#loop.resting ? 'resting after an error' : 'accepting';
+    return `${listener.#full ? 'full' : paused}, ${listener.#connections} connections open`;
+  }
+
   get socket(): Socket {
     return this.#socket;
   }

@@ -5,6 +5,7 @@ import type { BackendChoice } from './backend/select-backend.js';
 import type { ConnectionOptions } from './connection-handler.js';
 import type { OnHandlerError } from './failure.js';
 import type { ListenOptions } from './listening.js';
+import type { DebugOptions, RecordOptions, RecordSink, TraceEvent } from './observe/trace-event.js';
 import type { SocketType } from './socket.js';
 
 export interface ReactorOptions {
@@ -21,6 +22,18 @@ export interface ReactorOptions {
   onHandlerError?: OnHandlerError;
   /** System calls that are to fail, for tests of what stands above them (backend `kernel`; elsewhere `ENOTSUP`). */
   faults?: FaultOptions;
+  /**
+   * Called with each verb of each socket, each wait and each turn, as it has happened (off). `formatTraceEvent` makes a line
+   * of it. What the reactor does within the call is not told; what it throws is raised as an uncaughtException.
+   */
+  trace?: (event: TraceEvent) => void;
+  /** The same events to keep: into a function or an array, with the bytes where `payloads` asks for them (off). */
+  record?: RecordSink | RecordOptions;
+  /**
+   * Warns of what is allowed but suspicious (see `WARNINGS`), gives what a closed socket throws the stack of the close as its
+   * cause, and spoils borrowed chunks when their handler returns (false).
+   */
+  debug?: boolean | DebugOptions;
 }
 
 export interface SocketCreation {

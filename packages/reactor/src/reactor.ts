@@ -1,5 +1,5 @@
 /** The reactor, as users meet it: a façade over the dispatcher, the backend and the layers that stand on them. */
-import { type Address, formatAddress, type ListenTarget } from './address.js';
+import type { Address, ListenTarget } from './address.js';
 import { checkTimeout } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
@@ -12,14 +12,19 @@ import {
 } from './connection-handler.js';
 import { type ConnectionHost, HOST } from './connection-state.js';
 import { type ConnectOptions, checkConnect, checkSignal, connect } from './connector.js';
-import { Dispatcher } from './dispatcher.js';
+import { type Budgets, Dispatcher, type FailurePolicy } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
 import { FailureHandling } from './failure.js';
+import { inspectReactor } from './inspect.js';
 import { Listener } from './listener.js';
 import { effectiveBacklog, type ListenOptions, listen } from './listening.js';
 import { type ReactorMetrics, TURN_TIME_BOUNDS_MS } from './metrics.js';
+import { ObservedBackend } from './observe/observed-backend.js';
+import { ObservedDispatcher } from './observe/observed-dispatcher.js';
+import type { Observer } from './observe/observer.js';
+import { createObserver } from './observe/options.js';
 import type { ReactorOptions, RegisterOptions, ServeOptions, SocketCreation } from './reactor-options.js';
-import { describeReadiness, READ_CLOSED } from './readiness.js';
+import { READ_CLOSED } from './readiness.js';
 import type { AnyHandler, ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
 import { lookNow, type Selected, toSet } from './select.js';
 import type { Socket } from './socket.js';
@@ -36,7 +41,11 @@ export class Reactor<Context = {}> {
   readonly #backend: Backend;
   readonly #dispatcher: Dispatcher;
   readonly #failures: FailureHandling;
+  readonly #budgets: Budgets;
   readonly #acceptBudget: number;
+  /** `null` where nobody looks on. */
+  readonly #observer: Observer | null;
+  readonly #observing: readonly string[];
   readonly #unheard = { unheardErrors: 0, acceptFailures: 0, shed: 0 };
   readonly #connectionHost: ConnectionHost;
   readonly #runs = new Set<() => void>();
@@ -51,7 +60,7 @@ export class Reactor<Context = {}> {
         throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be a number above 0, got ${describe(value)}`);
       return value;
     };
-    const budgets = {
+    this.#budgets = {
       events: Math.max(1, Math.floor(budget('eventBudget', 1024))),
       bytes: budget('byteBudget', 16 * 1024 * 1024),
       ms: budget('turnBudgetMs', 20),
@@ -62,16 +71,24 @@ export class Reactor<Context = {}> {
       if (data instanceof Connection) Connection.fail(data as Connection<never>, error);
       else registration.socket.close();
     });
-    this.#backend = selectBackend(options.backend, options.faults);
-    this.#dispatcher = new Dispatcher(this.#backend, budgets, (error, registration) =>
-      this.#failures.handle(error, registration, this.#dispatcher.timers),
-    );
+    const observer = createObserver(options);
+    this.#observer = observer;
+    this.#observing = (['trace', 'record', 'debug'] as const).filter((name) => options[name]);
+    const backend = selectBackend(options.backend, options.faults);
+    const onFailure: FailurePolicy = (error, registration) =>
+      this.#failures.handle(error, registration, this.#dispatcher.timers);
+    this.#backend = observer === null ? backend : new ObservedBackend(backend, observer);
+    this.#dispatcher =
+      observer === null
+        ? new Dispatcher(this.#backend, this.#budgets, onFailure)
+        : new ObservedDispatcher(this.#backend, this.#budgets, onFailure, observer);
     this.#made = this.#backend.driver.now();
     this.#connectionHost = {
       dispatcher: this.#dispatcher,
       metrics: this.#unheard,
       hangupWhilePaused: this.#backend.capabilities.hangupWhilePaused,
       receivesAhead: this.#backend.demultiplexer.receiveAhead !== undefined,
+      observer,
     };
   }
 
@@ -184,7 +201,7 @@ export class Reactor<Context = {}> {
     return this.#dispatcher.register(
       watched,
       interest,
-      handler as AnyHandler | ReadinessCallback,
+      this.#looked(handler as AnyHandler | ReadinessCallback),
       options.data,
       options.ref ?? true,
     ) as Registration<unknown> as Registration<Data>;
@@ -248,7 +265,7 @@ export class Reactor<Context = {}> {
     if (options.repeatMs !== undefined) checkDelay(options.repeatMs, 'repeatMs');
     if (typeof callback !== 'function')
       throw misuse('ERR_REACTOR_ARGUMENT', `a timer's callback must be a function, got ${describe(callback)}`);
-    return this.#dispatcher.timers.add(delayMs, callback, options);
+    return this.#dispatcher.timers.add(delayMs, this.#looked(callback), options);
   }
 
   /** Resolves after `ms`. */
@@ -312,7 +329,7 @@ export class Reactor<Context = {}> {
         this,
         this.#connectionHost,
         socket,
-        typeof handler === 'function' ? { open: handler } : handler,
+        this.#looked(typeof handler === 'function' ? { open: handler } : handler),
         settings,
         NO_CONTEXT as Context,
       );
@@ -422,25 +439,20 @@ export class Reactor<Context = {}> {
     this.close();
   }
 
-  /** A readable picture: the backend, the counters, and each registration. */
+  /**
+   * A readable picture of several lines: the backend, the budgets, the counters, what is waited for, and each watched socket
+   * with what it is asked for, what is ready at the moment, and the state of its listener or connection. For people: its form
+   * may change.
+   */
   inspect(): string {
-    const { turns, events, registrations } = this.metrics;
-    const lines = [
-      `reactor on ${this.#backend.name} (${this.#backend.reason}): ${turns} turns, ${events} events, ${registrations} registrations, ${this.#dispatcher.timers.size} timers, ${this.#dispatcher.selects.size} selects`,
-    ];
-    for (const registration of this.#dispatcher.registrations()) {
-      const { socket } = registration;
-      const what =
-        registration.data instanceof Connection
-          ? 'connection'
-          : registration.data instanceof Listener
-            ? 'listener'
-            : 'socket';
-      lines.push(
-        `  ${what} ${socket.fileno()} ${socket.family} ${socket.type} ${formatAddress(socket.localAddress)} <- ${formatAddress(socket.remoteAddress)} ${describeReadiness(registration.interest)}`,
-      );
-    }
-    return lines.join('\n');
+    return inspectReactor({
+      backend: this.#backend,
+      dispatcher: this.#dispatcher,
+      metrics: this.metrics,
+      budgets: this.#budgets,
+      acceptBudget: this.#acceptBudget,
+      observing: this.#observing,
+    });
   }
 
   /** For what makes connections by itself. No part of the public API. @internal */
@@ -457,7 +469,13 @@ export class Reactor<Context = {}> {
     settings: ConnectionSettings,
   ): Connection<Context> {
     const connection = new Connection<Context>(
-      { host: this.#connectionHost, handler, settings, context: NO_CONTEXT as Context, owner: null },
+      {
+        host: this.#connectionHost,
+        handler: this.#looked(handler),
+        settings,
+        context: NO_CONTEXT as Context,
+        owner: null,
+      },
       socket,
     );
     try {
@@ -467,6 +485,11 @@ export class Reactor<Context = {}> {
       throw error;
     }
     return connection;
+  }
+
+  /** The handler or callback itself, or in debug mode one that is timed. */
+  #looked<H extends object>(handler: H): H {
+    return this.#observer?.debug?.timed(handler) ?? handler;
   }
 
   #connections(): Connection[] {

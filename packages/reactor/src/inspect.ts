@@ -1,0 +1,92 @@
+/** A readable picture of a reactor: what `inspect()` prints. Made when it is asked for; nothing is kept for it. */
+import { formatAddress } from './address.js';
+import type { Backend, BackendSocket } from './backend/backend.js';
+import { Connection } from './connection.js';
+import type { Budgets, Dispatcher } from './dispatcher.js';
+import { Listener } from './listener.js';
+import type { ReactorMetrics } from './metrics.js';
+import { describeReadiness, ERROR, READABLE, WRITABLE } from './readiness.js';
+import type { Watch } from './registration.js';
+
+export interface Inspected {
+  readonly backend: Backend;
+  readonly dispatcher: Dispatcher;
+  readonly metrics: ReactorMetrics;
+  readonly budgets: Budgets;
+  readonly acceptBudget: number;
+  /** Of `trace`, `record` and `debug`, those that are on. */
+  readonly observing: readonly string[];
+}
+
+export function inspectReactor(inspected: Inspected): string {
+  const { backend, dispatcher, metrics, budgets, acceptBudget, observing } = inspected;
+  const sockets = [...dispatcher.sockets()];
+  const lines = [
+    `reactor on ${backend.name} (${backend.reason})${dispatcher.closed ? ', closed' : ''}`,
+    `budgets   ${count(budgets.events, 'event')}, ${count(budgets.bytes, 'byte')} and ${budgets.ms} ms a turn; ${count(acceptBudget, 'accept')} a listener`,
+    ...(observing.length === 0 ? [] : [`observed  ${observing.join(', ')}`]),
+    ...counters(metrics),
+    `waiting   ${timers(dispatcher)}, ${count(dispatcher.selects.size, 'select')}`,
+    `sockets   ${sockets.length} watched, ${count(metrics.registrations, 'registration')}`,
+  ];
+  const ready = readiness(dispatcher, sockets);
+  for (const [i, socket] of sockets.entries()) lines.push(`  ${watched(socket, ready[i])}`);
+  return lines.join('\n');
+}
+
+function counters(metrics: ReactorMetrics): string[] {
+  const { turns, uptimeMs, busyShare, longestTurnMs, budgetHits, events, stale, parked } = metrics;
+  const { accepts, bytesIn, bytesOut, unheardErrors } = metrics;
+  return [
+    `turns     ${turns} in ${(uptimeMs / 1000).toFixed(1)} s, ${(busyShare * 100).toFixed(1)} % busy, the longest ${longestTurnMs.toFixed(3)} ms, ${budgetHits} stopped by a budget`,
+    `events    ${events}, ${stale} stale, ${parked} parked`,
+    `traffic   ${count(accepts, 'accept')}, ${count(bytesIn, 'byte')} in, ${count(bytesOut, 'byte')} out, ${count(unheardErrors, 'unheard error')}`,
+  ];
+}
+
+function timers({ timers: queue, closed, backend }: Dispatcher): string {
+  const pending = count(queue.size, 'timer');
+  if (queue.size === 0 || closed) return pending;
+  return `${pending} (the next in ${Math.max(0, queue.earliest - backend.driver.now()).toFixed(1)} ms)`;
+}
+
+/** What is ready now, by one look without waiting; `undefined` where it cannot be told (a descriptor closed elsewhere). */
+function readiness({ demultiplexer, closed }: Dispatcher, sockets: readonly BackendSocket[]): (number | undefined)[] {
+  const masks = new Int32Array(sockets.length).fill(READABLE | WRITABLE | ERROR);
+  if (closed || sockets.length === 0) return [];
+  try {
+    if (demultiplexer.look(sockets, masks, 0) === 0) masks.fill(0);
+    return [...masks];
+  } catch {
+    return [];
+  }
+}
+
+function watched(socket: BackendSocket, ready: number | undefined): string {
+  const { registration, armed, selectors } = socket.watch as Watch;
+  const { localAddress, remoteAddress } = socket;
+  const parts = [
+    `${kind(registration?.data, registration === null)} ${socket.fileno()}`,
+    `${socket.family} ${socket.type} ${formatAddress(localAddress)}${remoteAddress === undefined ? '' : ` <- ${formatAddress(remoteAddress)}`}`,
+    `interest ${describeReadiness(registration?.interest ?? 0)}`,
+    `ready ${ready === undefined ? 'unknown' : describeReadiness(ready)}`,
+  ];
+  if (registration !== null && registration.interest === 0) parts.push('paused');
+  else if (armed === 0) parts.push('parked');
+  if (selectors !== null && selectors.interest !== 0)
+    parts.push(`selected for ${describeReadiness(selectors.interest)}`);
+  const data = registration?.data;
+  if (data instanceof Connection) parts.push(Connection.describe(data));
+  if (data instanceof Listener) parts.push(Listener.describe(data));
+  return parts.join(', ');
+}
+
+function kind(data: unknown, unregistered: boolean): string {
+  if (data instanceof Connection) return 'connection';
+  if (data instanceof Listener) return 'listener';
+  return unregistered ? 'selected' : 'socket';
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,99 @@
+/**
+ * A backend around the real one, which tells an {@link Observer} of its sockets and of each wait. Receiving ahead and the
+ * outbox (docs/decisions/0009) are not offered: so every byte goes through a verb of its socket.
+ */
+import type {
+  Backend,
+  BackendHost,
+  BackendSocket,
+  Capabilities,
+  Demultiplexer,
+  Driver,
+  SocketSpec,
+} from '../backend/backend.js';
+import { describeReadiness } from '../readiness.js';
+import type { Observer } from './observer.js';
+
+export class ObservedBackend implements Backend, Demultiplexer {
+  readonly name: Backend['name'];
+  readonly reason: string;
+  readonly capabilities: Capabilities;
+  readonly driver: Driver;
+  readonly #inner: Backend;
+  readonly #observer: Observer;
+  /** The number of the socket that has a slot. */
+  readonly #slots: number[] = [];
+
+  constructor(inner: Backend, observer: Observer) {
+    this.name = inner.name;
+    this.reason = inner.reason;
+    this.capabilities = inner.capabilities;
+    this.driver = inner.driver;
+    this.#inner = inner;
+    this.#observer = observer;
+    observer.follow(() => inner.driver.now());
+  }
+
+  get demultiplexer(): Demultiplexer {
+    return this;
+  }
+
+  get events(): Int32Array {
+    return this.#inner.demultiplexer.events;
+  }
+
+  attach(host: BackendHost): void {
+    this.#inner.attach(host);
+  }
+
+  socket(spec: SocketSpec): BackendSocket {
+    const socket = this.#inner.socket(spec);
+    const { family, type, protocol } = spec;
+    this.#observer.made(socket, 'socket', protocol === 0 ? [family, type] : [family, type, protocol]);
+    return socket;
+  }
+
+  adopt(fd: number): BackendSocket {
+    const socket = this.#inner.adopt(fd);
+    this.#observer.made(socket, 'adopt', [fd]);
+    return socket;
+  }
+
+  socketPair(spec: SocketSpec): [BackendSocket, BackendSocket] {
+    const pair = this.#inner.socketPair(spec);
+    const [first, second] = pair;
+    this.#observer.observe(first);
+    this.#observer.made(first, 'socketPair', [spec.type], this.#observer.observe(second));
+    return pair;
+  }
+
+  watch(socket: BackendSocket, slot: number, generation: number, interest: number): void {
+    this.#inner.demultiplexer.watch(socket, slot, generation, interest);
+    const id = this.#observer.idOf(socket);
+    this.#slots[slot] = id;
+    this.#observer.happened('watch', [describeReadiness(interest)], { socket: id });
+  }
+
+  wait(capacity: number): number {
+    const count = this.#inner.demultiplexer.wait(capacity);
+    const ready = Array.from({ length: count }, (_, i): [number, number] => [
+      this.#slots[this.events[3 * i] as number] ?? 0,
+      this.events[3 * i + 2] as number,
+    ]);
+    this.#observer.happened('wait', [capacity], { result: count, ready });
+    return count;
+  }
+
+  look(sockets: readonly BackendSocket[], masks: Int32Array, timeoutMs: number | null): number {
+    const count = this.#inner.demultiplexer.look(sockets, masks, timeoutMs);
+    const ready: [number, number][] = [];
+    for (const [i, socket] of sockets.entries())
+      if (masks[i] !== 0) ready.push([this.#observer.idOf(socket), masks[i] as number]);
+    this.#observer.happened('look', [sockets.length, timeoutMs], { result: count, ready });
+    return count;
+  }
+
+  [Symbol.dispose](): void {
+    this.#inner[Symbol.dispose]();
+  }
+}
