@@ -105,7 +105,13 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
   #rearm(): void {
     if (this.#closed || !this.#registration.active) return;
     const interest = this.#paused || this.#full || this.#retry !== null ? 0 : READABLE;
-    if (interest !== this.#registration.interest) this.#registration.modify(interest);
+    if (interest === this.#registration.interest) return;
+    try {
+      this.#registration.modify(interest);
+    } catch (error) {
+      // The kernel has no memory (epoll_ctl(2)).
+      this.#starve(error as Error);
+    }
   }
 
   #acceptWaiting(): void {
