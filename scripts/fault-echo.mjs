@@ -180,12 +180,13 @@ class Pending {
 
 const forms = {
   async connection(server, client) {
-    const listener = await server.serve(LOOPBACK, {
+    const echo = {
       data(connection, chunk) {
         if (!connection.write(chunk)) connection.pause();
       },
       drain: (connection) => connection.resume(),
-    });
+    };
+    const listener = await persist(() => server.serve(LOOPBACK, echo));
     listener.on('error', () => {});
     await eachStream(async (stream) => {
       const connection = await persist(() => client.open(listener.socket.localAddress));
@@ -218,7 +219,7 @@ const forms = {
   },
 
   async registration(server, client) {
-    const listener = await server.listen(LOOPBACK);
+    const listener = await persist(() => server.listen(LOOPBACK));
     const echo = {
       readable(socket, registration) {
         const pending = registration.data;
@@ -274,7 +275,7 @@ const forms = {
   },
 
   async select(server, client) {
-    const listener = await server.listen(LOOPBACK);
+    const listener = await persist(() => server.listen(LOOPBACK));
     const open = new Map();
     let serving = true;
     const serve = async () => {

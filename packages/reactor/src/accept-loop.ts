@@ -140,8 +140,14 @@ export class AcceptLoop {
         this.#registration = this.#host.register(this.#socket, interest, this.#readiness, {
           data: this.#settings.data,
         });
-    } else if (this.#registration.active && this.#registration.interest !== interest)
-      this.#registration.modify(interest);
+    } else if (this.#registration.active && this.#registration.interest !== interest) {
+      try {
+        this.#registration.modify(interest);
+      } catch (error) {
+        // The kernel has no memory (epoll_ctl(2)).
+        this.#starve(error as Error);
+      }
+    }
   }
 
   readonly #readiness: ReadinessHandler = { readable: () => this.#accept() };

@@ -676,7 +676,13 @@ export class Connection<Context = {}>
     const registration = this.#registration;
     if (registration === null || !registration.active) return;
     const interest = this.#interest();
-    if (interest !== registration.interest) registration.modify(interest);
+    if (interest === registration.interest) return;
+    try {
+      registration.modify(interest);
+    } catch (error) {
+      // The kernel has no memory (epoll_ctl(2)): what is waited for would never be told.
+      this.#fail(error as SocketError);
+    }
   }
 
   #onReadable(): void {
