@@ -11,7 +11,7 @@ type Answer = Record<string, unknown> & { error?: string };
 let interpreter: string | undefined;
 
 /** The interpreter itself: a version manager's shim would take longer than the test. */
-function python(): string {
+export function python(): string {
   interpreter ??= execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
   return interpreter;
 }
