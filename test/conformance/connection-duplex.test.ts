@@ -143,6 +143,25 @@ describeBackends('connection duplex', (stage) => {
     expect(digest(peer.received)).toBe(digest(bytes));
   });
 
+  it('what a transform still holds at the peer’s half-close is sent before our end', async () => {
+    const { connection, peer } = await connected(stage.reactor(), {}, { paused: true });
+    const duplex = connection.toDuplex();
+    const late = new Transform({
+      transform(chunk, _encoding, done) {
+        setTimeout(done, 1, null, chunk);
+      },
+      flush(done) {
+        setTimeout(done, 20, null, 'last');
+      },
+    });
+    const copied = pipeline(duplex, late, duplex);
+    peer.end('first ');
+    peer.read();
+    await peer.ended;
+    await copied;
+    expect(peer.received.toString()).toBe('first last');
+  });
+
   it('with allowHalfOpen our side stays open behind the peer’s end until it is ended (node#49073)', async () => {
     const { connection, peer } = await connected(stage.reactor(), {}, { allowHalfOpen: true });
     const duplex = connection.toDuplex();

@@ -49,6 +49,8 @@ export class DuplexSocket implements SoftwareSocket {
     this.watcher = host.software;
     this.#duplex = duplex;
     this.#ended = duplex.readableEnded;
+    // When the peer's end is answered is the connection's to say: after all that it has still to send.
+    duplex.allowHalfOpen = true;
     duplex.on('end', this.#onEnd);
     duplex.on('drain', this.#onChange);
     duplex.on('error', this.#onError);
@@ -56,6 +58,12 @@ export class DuplexSocket implements SoftwareSocket {
   }
 
   readonly #onChange = (): void => this.watcher.changed(this);
+
+  readonly #onReadable = (): void => {
+    // With nothing to read it is the end: the stream tells that only to a read that finds nothing.
+    if (this.#duplex.readableLength === 0) this.#duplex.read(0);
+    this.watcher.changed(this);
+  };
 
   readonly #onEnd = (): void => {
     this.#ended = true;
@@ -82,7 +90,7 @@ export class DuplexSocket implements SoftwareSocket {
     if ((interest & READABLE) === 0 || this.#reads) return;
     this.#reads = true;
     // From here on the stream reads ahead, as much as its own buffer takes.
-    this.#duplex.on('readable', this.#onChange);
+    this.#duplex.on('readable', this.#onReadable);
   }
 
   get readiness(): number {
@@ -141,7 +149,7 @@ export class DuplexSocket implements SoftwareSocket {
     const { readableLength } = this.#duplex;
     if (readableLength === 0) return null;
     const chunk = this.#duplex.read(Math.min(readableLength, most)) as Buffer | string | null;
-    // The stream tells its end only to a read that finds nothing.
+    // As in #onReadable.
     if (this.#duplex.readableLength === 0) this.#duplex.read(0);
     return typeof chunk === 'string' ? Buffer.from(chunk, this.#duplex.readableEncoding ?? 'utf8') : chunk;
   }
@@ -230,7 +238,7 @@ export class DuplexSocket implements SoftwareSocket {
     this.host.closing(this);
     this.#closed = true;
     const duplex = this.#duplex;
-    duplex.off('readable', this.#onChange);
+    duplex.off('readable', this.#onReadable);
     duplex.off('end', this.#onEnd);
     duplex.off('drain', this.#onChange);
     duplex.off('close', this.#onClose);

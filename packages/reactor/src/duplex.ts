@@ -4,7 +4,8 @@
  *
  *   'data' of the connection ──push──▶ readable ──full──▶ pause, `_read` ──▶ resume
  *   `_write` ──▶ sent at once; what did not leave is queued, and the callback waits for it
- *   'end' ──▶ push(null);  `_final` ──▶ FIN;  both ──▶ destroyed, without an error
+ *   'end' ──▶ push(null) ──▶ read to the end: our end, unless something that is piped into it gives that
+ *   `_final` ──▶ FIN;  both ends ──▶ destroyed, without an error
  *   'error' ──▶ destroy(error);  destroy(error) ──▶ the connection is destroyed with it
  */
 import { Duplex } from 'node:stream';
@@ -37,6 +38,8 @@ export class ConnectionDuplex extends Duplex {
   readonly #port: DuplexPort;
   #ended = false;
   #timesOut = false;
+  /** Streams that are piped into this one: our end is theirs to give. */
+  #sources = 0;
   /** Bytes that were received, and bytes that were given to be sent. */
   bytesRead = 0;
   bytesWritten = 0;
@@ -58,8 +61,21 @@ export class ConnectionDuplex extends Duplex {
     connection.on('end', () => this.#onEnd());
     connection.on('error', (error) => this.destroy(error));
     connection.on('close', (info) => this.#onClose(info));
+    if (!port.allowHalfOpen) this.#leaveEndToSources();
     if (port.ended) this.#onEnd();
     if (port.finished) this.end();
+  }
+
+  /** A stream that ends by itself at the peer's end would lose what a transform of the pipeline still holds. */
+  #leaveEndToSources(): void {
+    this.on('pipe', () => {
+      this.#sources += 1;
+      this.allowHalfOpen = true;
+    });
+    this.on('unpipe', () => {
+      this.#sources -= 1;
+      if (this.#sources === 0) this.allowHalfOpen = false;
+    });
   }
 
   // --- the stream ----------------------------------------------------------------------------------------------------
