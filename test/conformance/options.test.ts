@@ -97,7 +97,7 @@ describeBackends('options', (stage) => {
     }
   });
 
-  it('ipv6Only keeps IPv4 out', async () => {
+  it('ipv6Only keeps IPv4 out (91)', async () => {
     const reactor = stage.reactor();
     const { address } = await listening(reactor, { host: '::', ipv6Only: true });
     await NetPeer.connect({ host: '::1', port: address.port });

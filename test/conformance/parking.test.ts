@@ -114,7 +114,7 @@ describeBackends('parking', (stage) => {
   );
 
   stage.needs('hangupWhilePaused')(
-    'a paused connection is told of its peer’s hang-up once, and then costs nothing (77)',
+    'a paused connection is told of its peer’s hang-up once, and then costs nothing (77, 86)',
     async () => {
       const reactor = stage.reactor();
       const told = recorder();

@@ -1,0 +1,69 @@
+/** docs/coverage.md holds: every item and every trap has its row, and every test that a row names is there. */
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = new URL('../../', import.meta.url);
+const text = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8');
+
+interface Row {
+  readonly key: string;
+  readonly entries: readonly string[];
+}
+
+/** The rows of both tables: `| key | what | entry<br>entry |`. */
+const rows: Row[] = text('docs/coverage.md')
+  .split('\n')
+  .map((line) => /^\| (\d+|[A-Z]\d+) +\| [^|]+ \| (.+) \|$/.exec(line))
+  .flatMap((match) => (match === null ? [] : { key: match[1] as string, entries: (match[2] as string).split('<br>') }));
+
+/** How many there are of each kind of trap. */
+const TRAPS = { D: 23, A: 9, C: 6, R: 6, W: 9, U: 5, L: 10 };
+
+function keys(): string[] {
+  const items = Array.from({ length: 107 }, (_, i) => String(i + 1));
+  const traps = Object.entries(TRAPS).flatMap(([kind, count]) =>
+    Array.from({ length: count }, (_, i) => `${kind}${i + 1}`),
+  );
+  return [...items, ...traps];
+}
+
+describe('docs/coverage.md', () => {
+  it('has one row for each item and each trap, in their order', () => {
+    expect(rows.map(({ key }) => key)).toEqual(keys());
+  });
+
+  it('names only tests that are there, by file and whole title', () => {
+    const missing: string[] = [];
+    for (const { key, entries } of rows)
+      for (const entry of entries) {
+        const named = /^`([^`]+\.test\.ts)`: (.+)$/.exec(entry);
+        if (named === null) continue;
+        const [, file, title] = named as unknown as [string, string, string];
+        const there = existsSync(fileURLToPath(new URL(file, ROOT)));
+        // A title stands in quotes of some kind.
+        const quoted = there && ["'", '`', '"'].some((quote) => text(file).includes(`${quote}${title}${quote}`));
+        if (!quoted) missing.push(`${key}: ${entry}`);
+      }
+    expect(missing).toEqual([]);
+  });
+
+  it('names a test in each row, or says what is pending, or why there is none', () => {
+    const bare = rows.filter(({ entries }) => entries.some((entry) => entry.trim().length < 10)).map(({ key }) => key);
+    expect(bare).toEqual([]);
+    for (const { key, entries } of rows)
+      for (const entry of entries)
+        if (/^`(test|packages)/.test(entry)) expect(entry, key).toMatch(/^`(test|packages)\/[\w/.-]+\.test\.ts`: \S/);
+  });
+
+  it('has the number of its item in the title of a test of each item that has one', () => {
+    const without = rows
+      .filter(({ key }) => /^\d+$/.test(key))
+      .filter(({ key, entries }) => {
+        const tests = entries.filter((entry) => entry.startsWith('`'));
+        return tests.length > 0 && !tests.some((entry) => new RegExp(`[(\\s]${key}[,)]`).test(entry));
+      })
+      .map(({ key }) => key);
+    expect(without).toEqual([]);
+  });
+});
