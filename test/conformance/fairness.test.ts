@@ -1,5 +1,13 @@
 /** Budgets: nobody starves, whatever the others do (item 42 and the figures of the foundation). */
-import { READABLE, type Socket, WRITABLE } from '@fdset/reactor';
+import {
+  type Connection,
+  type InetAddress,
+  MSG_PEEK,
+  READABLE,
+  type Reactor,
+  type Socket,
+  WRITABLE,
+} from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
 import { serving } from '../support/connections.js';
@@ -11,6 +19,85 @@ import { Log, rounds } from '../support/waiting.js';
 function work(ms: number): void {
   const end = performance.now() + ms;
   while (performance.now() < end);
+}
+
+/** A peer that writes for as long as the returned function is not called, and reads what comes back. */
+async function flooding(address: InetAddress): Promise<() => void> {
+  const { socket } = await NetPeer.connect(address);
+  const block = Buffer.alloc(1 << 20);
+  let on = true;
+  const pump = () => {
+    while (on && socket.write(block));
+  };
+  socket.on('drain', pump);
+  pump();
+  return () => {
+    on = false;
+    socket.destroy();
+  };
+}
+
+/** What has happened in the server between the readiness of a quiet socket and the call of its handler. */
+interface Wait {
+  readonly bytes: number;
+  readonly turns: number;
+  /** How often the most favoured of the flooding connections was served meanwhile. */
+  readonly floods: number;
+}
+
+/** A connection receives at most so much at once: by so much a byte budget may be overdrawn. */
+const LARGEST_READ = 65536;
+
+/**
+ * The waits of `count` single bytes to a quiet connection of `reactor`, beside `floods` connections that flood. Each is written within a
+ * handler of a flooding connection, in the middle of a turn, and taken as ready as soon as a look into its buffer finds it there.
+ */
+async function waitsBesideFloods(reactor: Reactor, floods: number, count: number): Promise<Wait[]> {
+  const waits: Wait[] = [];
+  const told = new Log<number>();
+  const served = new Map<Connection, number>();
+  let quiet: Connection | undefined;
+  let peer: NetPeer | undefined;
+  let bytes = 0;
+  let sent = false;
+  let ready: { bytes: number; turns: number; served: Map<Connection, number> } | undefined;
+
+  const lookForByte = () => {
+    if (ready || !sent || quiet?.socket.recv(Buffer.alloc(1), 0, 1, MSG_PEEK) !== 1) return;
+    ready = { bytes, turns: reactor.metrics.turns, served: new Map(served) };
+  };
+  const { address, next } = await serving(reactor, {
+    data(connection, chunk) {
+      if (connection !== quiet) {
+        lookForByte();
+        bytes += chunk.length;
+        served.set(connection, (served.get(connection) ?? 0) + 1);
+        if (peer === undefined || sent || waits.length === count) return;
+        sent = true;
+        peer.write('q');
+        lookForByte();
+        return;
+      }
+      const since = ready;
+      if (since)
+        waits.push({
+          bytes: bytes - since.bytes,
+          turns: reactor.metrics.turns - since.turns,
+          floods: Math.max(...[...served].map(([flood, times]) => times - (since.served.get(flood) ?? 0))),
+        });
+      ready = undefined;
+      sent = false;
+      if (waits.length === count) told.add(count);
+    },
+  });
+  const connecting = await NetPeer.connect(address);
+  quiet = await next();
+  const stops = await Promise.all(Array.from({ length: floods }, () => flooding(address)));
+  for (let i = 0; i < floods; i += 1) await next();
+  peer = connecting;
+  await told.reaches(1);
+  for (const stop of stops) stop();
+  return waits;
 }
 
 describeBackends('fairness', (stage) => {
@@ -195,6 +282,27 @@ describeBackends('fairness', (stage) => {
     }
     flooding = false;
     flood.socket.destroy();
+  });
+
+  for (const byteBudget of [LARGEST_READ / 4, 4 * LARGEST_READ]) {
+    it(`beside one that floods, a ready socket waits a byte budget of ${byteBudget} and one more turn at the most (42)`, async () => {
+      const reactor = stage.reactor({ byteBudget });
+      const waits = await waitsBesideFloods(reactor, 1, 50);
+      expect(Math.max(...waits.map(({ bytes }) => bytes))).toBeLessThanOrEqual(byteBudget + LARGEST_READ);
+      // The turn that the budget has ended, and the one that goes on with what it left over.
+      expect(Math.max(...waits.map(({ turns }) => turns))).toBeLessThanOrEqual(2);
+    });
+  }
+
+  it('beside several that flood, a ready socket waits for each of them twice at the most (42)', async () => {
+    const floods = 4;
+    // Each turn ends after a single one of them, so that a round of all takes as many turns.
+    const reactor = stage.reactor({ byteBudget: 1 });
+    const waits = await waitsBesideFloods(reactor, floods, 50);
+    expect(Math.max(...waits.map((wait) => wait.floods))).toBeLessThanOrEqual(2);
+    expect(Math.max(...waits.map(({ turns }) => turns))).toBeLessThanOrEqual(2 * floods + 1);
+    expect(Math.max(...waits.map(({ bytes }) => bytes))).toBeLessThanOrEqual(2 * floods * LARGEST_READ);
+    expect(reactor.metrics.budgetHits).toBeGreaterThan(0);
   });
 
   it('the counters of metrics are what has happened (101)', async () => {
