@@ -17,6 +17,8 @@ export interface Launch {
   readonly through?: readonly string[];
   readonly backend?: string;
   readonly args?: readonly string[];
+  /** Descriptors that it has as 3, 4 and so on. */
+  readonly inherit?: readonly number[];
 }
 
 /** Where '@fdset/reactor' resolves to the built package. */
@@ -35,7 +37,7 @@ export class NodeProcess {
     this.child = spawn(program, args, {
       cwd: FOLDER,
       env: { ...process.env, ...(launch.backend === undefined ? {} : { FDSET_BACKEND: launch.backend }) },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...(launch.inherit ?? [])],
     });
     let stderr = '';
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
