@@ -1,5 +1,5 @@
 /** Bad input gets a clear error at once, with its code, and what was there before goes on. */
-import { MSG_OOB, READABLE, Reactor } from '@fdset/reactor';
+import { DatagramBatch, MSG_OOB, READABLE, Reactor } from '@fdset/reactor';
 import { describe, expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
 import { ADDRESSES, bytes, type Kind, OPTIONS, RANGES, VERBS, wrong } from '../support/bad-calls.js';
@@ -141,12 +141,26 @@ describeBackends('bad input', (stage) => {
         ['blocking', () => socket.recvSync(bytes)],
         ['adopt', () => reactor.adopt(0)],
         ['socketPair', () => reactor.socketPair()],
+        ['descriptorPassing', () => socket.sendDescriptors([0], bytes)],
+        ['descriptorPassing', () => socket.recvDescriptors(bytes)],
         ['raw', () => reactor.socket({ type: 'raw' })],
         ['seqpacket', () => reactor.socket({ type: 'seqpacket', family: 'unix' })],
       ] as const) {
         const error = thrown(call);
         expect(error).toMatchObject({ name: 'SocketError', code: 'ENOTSUP' });
         expect(error.message).toContain(`the ${stage.backend} backend lacks the capability '${capability}'`);
+      }
+      const batch = new DatagramBatch(1, 8);
+      for (const call of [
+        () => socket.recvFrom(bytes),
+        () => socket.sendTo(bytes, { host: '127.0.0.1', port: 1 }),
+        () => socket.recvBatch(batch),
+        () => socket.joinGroup('239.255.77.7'),
+        () => socket.leaveGroup('239.255.77.7'),
+      ]) {
+        const error = thrown(call);
+        expect(error).toMatchObject({ name: 'SocketError', code: 'ENOTSUP' });
+        expect(error.message).toContain(`the ${stage.backend} backend has no datagram sockets`);
       }
     });
 });

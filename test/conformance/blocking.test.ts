@@ -2,9 +2,12 @@
 import { READABLE, type Socket, WOULD_BLOCK } from '@fdset/reactor';
 import { expect } from 'vitest';
 import { describeBackends } from '../support/backends.js';
+import { bound } from '../support/datagrams.js';
 import { NodeProcess } from '../support/node-process.js';
 import { PythonPeer } from '../support/python-peer.js';
+import { pipe } from '../support/socket-states.js';
 import { accepted, digest, listening, owned, pair, pattern } from '../support/sockets.js';
+import { abstractName } from '../support/unix.js';
 import { Log, rounds, thrown } from '../support/waiting.js';
 
 describeBackends('blocking verbs', (stage) => {
@@ -82,6 +85,75 @@ describeBackends('blocking verbs', (stage) => {
     owned(reactor.socket()).connectSync(address, { timeoutMs: 1000 });
     const error = thrown(() => owned(reactor.socket()).connectSync(address, { timeoutMs: 60 }));
     expect(error).toMatchObject({ code: 'ETIMEDOUT', syscall: 'connect' });
+  });
+
+  check('connectSync waits for room in the queue of a unix listener, which no readiness tells (C4)', async () => {
+    const reactor = stage.reactor();
+    const address = { path: abstractName() };
+    const listener = owned(reactor.socket({ family: 'unix' }));
+    listener.bind(address);
+    listener.listen(0);
+    owned(reactor.socket({ family: 'unix' })).connectSync(address, { timeoutMs: 1000 });
+    const waiting = owned(reactor.socket({ family: 'unix' }));
+    expect(thrown(() => waiting.connect(address))).toMatchObject({ code: 'EAGAIN' });
+    const began = performance.now();
+    expect(thrown(() => waiting.connectSync(address, { timeoutMs: 30 }))).toMatchObject({
+      code: 'ETIMEDOUT',
+      address: address.path,
+    });
+    expect(performance.now() - began).toBeGreaterThanOrEqual(29);
+    // A process of its own takes the first connection while this thread waits.
+    const handed = new NodeProcess(
+      `
+      import { Reactor } from '@fdset/reactor';
+      const reactor = new Reactor();
+      const listener = reactor.adopt(3);
+      console.log('ready');
+      process.stdin.once('data', () => {
+        setTimeout(() => {
+          listener.accept().close();
+          listener.close();
+          process.exit();
+        }, 20);
+      });`,
+      { backend: stage.backend, descriptors: [listener.fileno()] },
+    );
+    await handed.line(0);
+    handed.child.stdin?.write('go\n');
+    // Written by the loop: one round of it, before the thread waits.
+    await rounds(2);
+    waiting.connectSync(address, { timeoutMs: 6000 });
+    expect(waiting.remoteAddress).toEqual(address);
+    expect(await handed.ended()).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  check('datagrams are waited for one by one, and an empty one is sent and received as 0', async () => {
+    const reactor = stage.reactor();
+    const [{ socket, address }, sender] = [bound(reactor), bound(reactor)];
+    const into = Buffer.alloc(16);
+    expect(socket.recvSync(into, { timeoutMs: 10 })).toBe(WOULD_BLOCK);
+    sender.socket.connect(address);
+    expect(sender.socket.sendAllSync(Buffer.alloc(0))).toBe(0);
+    expect(sender.socket.sendAllSync(Buffer.from('two'))).toBe(3);
+    expect([socket.recvSync(into), socket.recvSync(into)]).toEqual([0, 3]);
+    expect(thrown(() => sender.socket.sendAllSync(Buffer.alloc(70_000)))).toMatchObject({ code: 'EMSGSIZE' });
+    socket.close();
+    sender.socket.send(Buffer.from('x'));
+    expect(thrown(() => sender.socket.recvSync(into, { timeoutMs: 4000 }))).toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  check('pipes wait, too', () => {
+    const reactor = stage.reactor();
+    const [read, write] = pipe(reactor);
+    const into = Buffer.alloc(8);
+    expect(read.recvSync(into, { timeoutMs: 10 })).toBe(WOULD_BLOCK);
+    expect(write.sendAllSync(Buffer.from('piped'))).toBe(5);
+    expect(read.recvSync(into)).toBe(5);
+    expect(write.sendAllSync(Buffer.alloc(1 << 20), { timeoutMs: 10 })).toBeLessThan(1 << 20);
+    write.close();
+    let count = 1;
+    while (count > 0) count = read.recvSync(Buffer.alloc(65536), { timeoutMs: 100 });
+    expect(count).toBe(0);
   });
 
   check('a registration of the same socket is served afterwards with what is left', async () => {

@@ -1,12 +1,12 @@
 /** Socket options: what is set is what is read, before a connection and on it. */
-import type { SocketOptions } from '@fdset/reactor';
+import type { Socket, SocketOptions } from '@fdset/reactor';
 import { describe, expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
 import { NetPeer, NetServer } from '../support/net-peer.js';
-import { accepted, listening, owned, pair } from '../support/sockets.js';
-import { thrown } from '../support/waiting.js';
+import { accepted, listening, owned, pair, received } from '../support/sockets.js';
+import { thrown, until } from '../support/waiting.js';
 
-type Row = readonly [name: keyof SocketOptions, value: boolean | number, read?: number];
+type Row = readonly [name: keyof SocketOptions, value: boolean | number | string, read?: number];
 
 /** What every backend has. */
 const COMMON: Row[] = [
@@ -32,6 +32,41 @@ const NATIVE: Row[] = [
   ['quickAck', false],
   ['reusePort', true],
   ['broadcast', true],
+  ['congestion', 'reno'],
+  ['multicastLoop', false],
+];
+
+/** Ranges: what lies just outside them. */
+const OUTSIDE: [name: keyof SocketOptions, ...values: (number | string)[]][] = [
+  ['keepAliveIdle', 0, 32768, 1.5, Number.NaN],
+  ['keepAliveInterval', 0, 32768],
+  ['keepAliveCount', 0, 128],
+  ['receiveBuffer', -1, 2 ** 31],
+  ['sendBuffer', -1, 2 ** 31],
+  ['userTimeout', -1],
+  ['tos', -1, 256],
+  ['ttl', 0, 256],
+  ['deferAccept', -1],
+  ['fastOpen', -1],
+  ['mark', -1, 2 ** 32],
+  ['congestion', '', 'a-name-that-is-too-long', 'new\nline'],
+];
+
+/** What each takes, by a value of another type. */
+const WRONG_TYPES: [name: keyof SocketOptions, value: unknown][] = [
+  ['reuseAddress', 1],
+  ['keepAlive', 'yes'],
+  ['keepAliveCount', true],
+  ['receiveBuffer', '1000'],
+  ['broadcast', null],
+  ['oobInline', undefined],
+  ['quickAck', 0],
+  ['ttl', '5'],
+  ['congestion', 1],
+  ['mark', '1'],
+  ['fastOpen', true],
+  ['tcpInfo', {}],
+  ['peerCredentials', {}],
 ];
 
 describeBackends('options', (stage) => {
@@ -104,7 +139,109 @@ describeBackends('options', (stage) => {
     await expect(NetPeer.connect({ host: '127.0.0.1', port: address.port })).rejects.toThrow('ECONNREFUSED');
   });
 
-  stage.needs('rawOptions')('raw options are read and set by the system’s numbers', async () => {
+  const native = stage.needs('rawOptions');
+
+  native('tos, ttl and their like are those of IPv6 on an IPv6 socket', () => {
+    const reactor = stage.reactor();
+    const [six, four] = (['ipv6', 'ipv4'] as const).map((family) =>
+      owned(reactor.socket({ type: 'datagram', family })),
+    ) as [Socket, Socket];
+    const [IPPROTO_IP, IPPROTO_IPV6] = [0, 41];
+    for (const [name, value, ipv6, ipv4] of [
+      ['tos', 0x48, 67, 1],
+      ['ttl', 77, 16, 2],
+      ['multicastTtl', 5, 18, 33],
+    ] as const) {
+      six.setOption(name, value);
+      four.setOption(name, value);
+      expect([six.getOption(name), four.getOption(name)]).toEqual([value, value]);
+      expect(six.getRawOption(IPPROTO_IPV6, ipv6, 4).readInt32LE()).toBe(value);
+      expect(four.getRawOption(IPPROTO_IP, ipv4, 4)[0]).toBe(value);
+    }
+    six.setOption('ipv6Only', true);
+    expect(six.getOption('ipv6Only')).toBe(true);
+    expect(thrown(() => four.setOption('ipv6Only', true))).toMatchObject({ code: 'ENOPROTOOPT' });
+  });
+
+  native('those of a listening socket: deferAccept, which the system rounds up, and fastOpen', async () => {
+    const reactor = stage.reactor();
+    const { listener, address } = await listening(reactor, { deferAccept: 5 });
+    expect(listener.getOption('deferAccept')).toBeGreaterThanOrEqual(5);
+    listener.setOption('deferAccept', 0);
+    expect(listener.getOption('deferAccept')).toBe(0);
+    listener.setOption('fastOpen', 7);
+    expect(listener.getOption('fastOpen')).toBe(7);
+    const client = owned(await reactor.connect(address));
+    expect(thrown(() => client.setOption('fastOpen', 7))).toMatchObject({ code: 'EINVAL' });
+  });
+
+  native('mark is an unsigned number', (context) => {
+    const socket = owned(stage.reactor().socket());
+    expect(socket.getOption('mark')).toBe(0);
+    for (const mark of [1, 0x7fff_ffff, 0xffff_ffff]) {
+      try {
+        socket.setOption('mark', mark);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'EPERM', syscall: 'setsockopt' });
+        context.skip('setting a mark takes CAP_NET_ADMIN');
+      }
+      expect(socket.getOption('mark')).toBe(mark);
+    }
+  });
+
+  native('congestion: an algorithm that the system lacks is ENOENT', () => {
+    const socket = owned(stage.reactor().socket());
+    expect(socket.getOption('congestion')).toMatch(/^[a-z]+$/);
+    expect(thrown(() => socket.setOption('congestion', 'nosuch'))).toMatchObject({ code: 'ENOENT' });
+  });
+
+  native('tcpInfo tells of a connection what has passed over it', async () => {
+    const reactor = stage.reactor();
+    const [client, server] = await pair(reactor);
+    const [ESTABLISHED, CLOSE] = [1, 7];
+    client.send(Buffer.alloc(1000));
+    await received(reactor, server, 1000);
+    const info = server.getOption('tcpInfo');
+    expect(info).toMatchObject({ state: ESTABLISHED, bytesReceived: 1000, dataSegmentsIn: 1, retransmits: 0 });
+    expect(Object.values(info).every((value) => Number.isInteger(value) && value >= 0)).toBe(true);
+    expect([info.sendMss, info.rto, info.congestionWindow, info.pmtu].every((value) => value > 0)).toBe(true);
+    await until(() => client.getOption('tcpInfo').bytesAcked >= 1000);
+    expect(client.getOption('tcpInfo')).toMatchObject({ dataSegmentsOut: 1, notSentBytes: 0, unacked: 0 });
+    expect(owned(reactor.socket()).getOption('tcpInfo').state).toBe(CLOSE);
+    const datagram = owned(reactor.socket({ type: 'datagram' }));
+    expect(thrown(() => datagram.getOption('tcpInfo'))).toMatchObject({ name: 'SocketError', syscall: 'getsockopt' });
+  });
+
+  describe.each(OUTSIDE)('%s', (name, ...values) => {
+    native('outside its range is a RangeError, and nothing is set', () => {
+      const socket = owned(stage.reactor().socket());
+      const before = socket.getOption(name);
+      for (const value of values) {
+        const error = thrown(() => socket.setOption(name, value as never));
+        expect(error).toMatchObject({ code: 'ERR_REACTOR_ARGUMENT', name: 'RangeError' });
+        expect(error.message).toContain(name);
+      }
+      expect(socket.getOption(name)).toEqual(before);
+    });
+  });
+
+  describe.each(WRONG_TYPES)('%s', (name, value) => {
+    native('of a wrong type is a TypeError', () => {
+      const error = thrown(() => owned(stage.reactor().socket()).setOption(name, value as never));
+      expect(error).toMatchObject({ code: 'ERR_REACTOR_ARGUMENT', name: 'TypeError' });
+      expect(error.message).toContain(name);
+    });
+  });
+
+  native('what a unix socket has no use for is refused by the system', () => {
+    const socket = owned(stage.reactor().socket({ family: 'unix' }));
+    for (const name of ['noDelay', 'ttl', 'congestion', 'tcpInfo', 'multicastTtl', 'multicastInterface'] as const)
+      expect(['ENOTSUP', 'ENOPROTOOPT']).toContain(thrown(() => socket.getOption(name)).code);
+    socket.setOption('sendBuffer', 20_000);
+    expect(socket.getOption('sendBuffer')).toBe(40_000);
+  });
+
+  native('raw options are read and set by the system’s numbers', async () => {
     const reactor = stage.reactor();
     const [socket] = await pair(reactor);
     const [IPPROTO_TCP, TCP_NODELAY, TCP_INFO] = [6, 1, 11];

@@ -1,5 +1,5 @@
 /** Calls of a socket that must be refused, each with its error; and every verb of a socket. */
-import type { Socket } from '@fdset/reactor';
+import { DatagramBatch, type Socket } from '@fdset/reactor';
 
 export type Kind = typeof TypeError | typeof RangeError;
 export type Case = [what: string, call: (socket: Socket) => unknown, kind: Kind, code: string, message: string];
@@ -258,6 +258,14 @@ export const VERBS: [verb: string, call: (socket: Socket) => unknown][] = [
   ['recv', (s) => s.recv(bytes)],
   ['send', (s) => s.send(bytes)],
   ['sendv', (s) => s.sendv([bytes])],
+  ['recvFrom', (s) => s.recvFrom(bytes)],
+  ['sendTo', (s) => s.sendTo(bytes, { host: '127.0.0.1', port: 1 })],
+  ['recvBatch', (s) => s.recvBatch(new DatagramBatch(1, 8))],
+  ['sendBatch', (s) => s.sendBatch(new DatagramBatch(1, 8))],
+  ['sendDescriptors', (s) => s.sendDescriptors([0], bytes)],
+  ['recvDescriptors', (s) => s.recvDescriptors(bytes)],
+  ['joinGroup', (s) => s.joinGroup('239.255.77.7')],
+  ['leaveGroup', (s) => s.leaveGroup('239.255.77.7')],
   ['takeError', (s) => s.takeError()],
   ['shutdown', (s) => s.shutdown('write')],
   ['getOption', (s) => s.getOption('noDelay')],
