@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectNet } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { ConnectOptions, InetAddress } from '@fdset/reactor';
+import { type ConnectOptions, type InetAddress, lookup } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
 import { closing } from '../support/connections.js';
+import { nameServer } from '../support/name-server.js';
 import { NetPeer, NetServer } from '../support/net-peer.js';
 import { runNode } from '../support/node-process.js';
 import { PythonPeer } from '../support/python-peer.js';
@@ -344,8 +345,8 @@ describeBackends('connect', (stage) => {
 
   it('what a lookup of one’s own gives or throws is looked at', async () => {
     const reactor = stage.reactor();
-    const attempt = (lookup: unknown) =>
-      rejection(reactor.connect({ host: 'x.test', port: 80 }, { lookup } as ConnectOptions));
+    const attempt = (look: unknown) =>
+      rejection(reactor.connect({ host: 'x.test', port: 80 }, { lookup: look } as ConnectOptions));
     expect(await attempt(async () => [])).toMatchObject({ code: 'ENOTFOUND', message: 'getaddrinfo ENOTFOUND x.test' });
     expect(await attempt(async () => [{ host: 'y.test', port: 0 }])).toMatchObject({ code: 'ERR_REACTOR_NAME' });
     expect(await attempt(async () => [{ host: 7 }])).toMatchObject({ code: 'ERR_REACTOR_ADDRESS' });
@@ -357,11 +358,29 @@ describeBackends('connect', (stage) => {
     ).toBe(thrownBy);
   });
 
+  it('the addresses that a name server gives are tried until one answers', async () => {
+    const reactor = stage.reactor();
+    const server = await NetServer.listen();
+    const servers = [await nameServer({ 'both.test': { A: ['127.0.0.1'], AAAA: ['::1'] } })];
+    const socket = owned(
+      await reactor.connect(
+        { host: 'both.test', port: server.address.port },
+        { lookup: (host) => lookup(host, { servers }) },
+      ),
+    );
+    expect(socket.remoteAddress).toEqual(server.address);
+    expect(
+      await rejection(
+        reactor.connect({ host: 'none.test', port: 80 }, { lookup: (host) => lookup(host, { servers }) }),
+      ),
+    ).toMatchObject({ code: 'ENOTFOUND', message: 'getaddrinfo ENOTFOUND none.test' });
+  });
+
   it('a literal is connected to without a lookup', async () => {
     const reactor = stage.reactor();
     const server = await NetServer.listen();
-    const lookup = () => Promise.reject(new Error('asked'));
-    owned(await reactor.connect(server.address, { lookup }));
+    const asked = () => Promise.reject(new Error('asked'));
+    owned(await reactor.connect(server.address, { lookup: asked }));
     await server.next();
   });
 

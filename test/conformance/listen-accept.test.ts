@@ -279,6 +279,48 @@ describeBackends('listen and accept', (stage) => {
     expect(drops.entries).toHaveLength(1);
   });
 
+  it('an open handler that throws costs its connection only: it is closed, and the listener goes on (56, A4)', async () => {
+    const errors = new Log<unknown>();
+    const reactor = stage.reactor({ onHandlerError: (error) => errors.add(error) });
+    let count = 0;
+    const { listener, address, connections } = await serving(reactor, {
+      open() {
+        count += 1;
+        if (count === 1) throw new Error('the first one');
+      },
+      data: (connection, chunk) => void connection.write(chunk),
+    });
+    listener.pause();
+    const peers = [await NetPeer.connect(address), await NetPeer.connect(address)];
+    listener.resume();
+    await connections.reaches(2);
+    await errors.reaches(1);
+    expect((errors.entries[0] as Error).message).toBe('the first one');
+    const [failed, served] = connections.entries as [Connection, Connection];
+    await until(() => failed.socket.closed);
+    expect([served.socket.closed, listener.connections, listener.socket.closed]).toEqual([false, 1, false]);
+    const port = (served.remoteAddress as InetAddress).port;
+    const peer = peers.find(({ socket }) => socket.localPort === port) as NetPeer;
+    peer.write('and the other');
+    expect((await peer.receives(13)).toString()).toBe('and the other');
+  });
+
+  it('a drop listener that throws does not stop the accepting, and leaves no connection (56, A4)', async () => {
+    const errors = new Log<unknown>();
+    const reactor = stage.reactor({ onHandlerError: (error) => errors.add(error) });
+    const { listener, address, connections } = await serving(reactor, {}, { maxConnections: 1, overload: 'close' });
+    listener.on('drop', () => {
+      throw new Error('dropped');
+    });
+    await NetPeer.connect(address);
+    await connections.reaches(1);
+    for (let i = 1; i <= 2; i += 1) {
+      await (await NetPeer.connect(address)).ended;
+      await errors.reaches(i);
+    }
+    expect(listener.connections).toBe(1);
+  });
+
   it('wrong options are refused before anything is opened', async () => {
     const reactor = stage.reactor();
     for (const options of [{ maxConnections: 0 }, { overload: 'drop' }, { highWaterMark: -1 }, { lowWaterMark: 1e9 }])

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type AcceptHost, AcceptLoop, isTransient } from './accept-loop.js';
 import { socketError } from './errors.js';
@@ -64,6 +65,8 @@ function stage(script: Script, options: { budget?: number } = {}) {
   loop.resume();
   return { loop, told, rests, counters, registration, socket, turn: () => ready?.(), over: () => wake?.() };
 }
+
+const noCounters = () => ({ acceptFailures: 0, shed: 0 });
 
 describe('the accept loop', () => {
   it('tries the next connection when one is lost or refused (51, A1)', () => {
@@ -140,6 +143,39 @@ describe('the accept loop', () => {
     expect(registration.interest).toBe(0);
     loop.resume();
     expect(registration.interest).toBe(READABLE);
+  });
+
+  it('a socket that cannot be watched is closed, and what was kept in reserve with it (D23)', () => {
+    const before = readdirSync('/proc/self/fd').length;
+    let closed = 0;
+    const socket = { closed: false, fileno: () => 7, close: () => (closed += 1) } as unknown as Socket;
+    const host: AcceptHost = {
+      register() {
+        throw socketError('ENOSPC', 'epoll_ctl');
+      },
+      setTimer: () => undefined as never,
+    };
+    const loop = new AcceptLoop(host, socket, { accepted() {}, starved() {} }, { budget: 1, counters: noCounters() });
+    expect(() => loop.resume()).toThrow('ENOSPC');
+    expect([closed, readdirSync('/proc/self/fd').length]).toEqual([1, before]);
+  });
+
+  it('all loops share one descriptor in reserve; the last one to stop gives it back (A3)', () => {
+    const before = readdirSync('/proc/self/fd').length;
+    const loops = [1, 2, 3].map(() => {
+      const socket = { closed: false, fileno: () => 7, close() {} } as unknown as Socket;
+      return new AcceptLoop(
+        {} as AcceptHost,
+        socket,
+        { accepted() {}, starved() {} },
+        { budget: 1, counters: noCounters() },
+      );
+    });
+    for (const loop of loops) {
+      expect(readdirSync('/proc/self/fd').length).toBe(before + 1);
+      loop.stop();
+    }
+    expect(readdirSync('/proc/self/fd').length).toBe(before);
   });
 
   it('stop ends the rest, closes the socket once, and nothing begins again', () => {

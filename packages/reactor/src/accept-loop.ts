@@ -96,11 +96,16 @@ export class AcceptLoop {
     if (this.#hasSpare) holdSpare();
   }
 
-  /** Begins to accept, or goes on. Idempotent. */
+  /** Begins to accept, or goes on. Idempotent. A socket that cannot be watched is closed, and the error thrown. */
   resume(): void {
     if (this.#stopped) return;
     this.#running = true;
-    this.#rearm();
+    try {
+      this.#rearm();
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
   }
 
   /** Whether it waits for descriptors or memory to become free. */

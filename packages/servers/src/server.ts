@@ -120,7 +120,9 @@ export class Server extends EventEmitter<ServerEvents> implements AsyncDisposabl
       if (!this.#stopping.signal.aborted) await this.activate();
       this.#loop?.resume();
     } catch (error) {
-      if (codeOf(error) !== 'ERR_SERVER_CLOSED') throw error;
+      if (codeOf(error) === 'ERR_SERVER_CLOSED') return;
+      this.#stop();
+      throw error;
     } finally {
       await this.#stopped.promise;
       signal?.removeEventListener('abort', onAbort);
