@@ -142,6 +142,8 @@ describeBackends('debug', (stage) => {
     await rejection(reactor.connect(server.address, { signal: aborted }));
     const controller = new AbortController();
     const connecting = rejection(reactor.connect(server.address, { signal: controller.signal }));
+    // The connect is under way once the microtasks have run, and is decided in a turn.
+    for (let i = 0; i < 20; i += 1) await Promise.resolve();
     controller.abort();
     await connecting;
     await rejection(reactor.connect({ host: '127.0.0.1', port: 1 }));
@@ -212,6 +214,17 @@ describeBackends('debug', (stage) => {
       'the handler ofTheTask',
       "a listener of 'close' of connection #N",
     ]);
+  });
+
+  it('a slow listener that a handler has called is told, and the handler is not', async () => {
+    const warned = warnings();
+    const reactor = stage.reactor(LIMIT);
+    const { connection } = await connected(reactor, {});
+    connection.on('timeout', () => spin(SLOW_MS));
+    reactor.post(() => void connection.emit('timeout'));
+    await warned.reaches(1);
+    await rounds(3);
+    expect(warned.entries.map(({ message }) => message.slice(0, 26))).toEqual(["a listener of 'timeout' of"]);
   });
 
   it('a quick handler is not warned of, and without debug a slow one neither', async () => {

@@ -89,10 +89,10 @@ describeBackends('inspect', (stage) => {
     let line = lineOf(reactor.inspect(), connection.socket);
     expect(line).toMatch(/^ {2}connection .*, paused, 0 bytes queued$/);
     expect(lineOf(reactor.inspect().replace(/^ {2}connection.*$/m, ''), listener.socket)).toMatch(
-      /^ {2}listener .*interest READABLE, ready .*, accepting, 1 connections open$/,
+      /^ {2}listener .*interest READABLE, ready .*, accepting, 1 open$/,
     );
     listener.pause();
-    expect(reactor.inspect()).toMatch(/^ {2}listener .*interest 0, .*, paused, paused, 1 connections open$/m);
+    expect(reactor.inspect()).toMatch(/^ {2}listener .*interest 0, .*, paused, paused, 1 open$/m);
     connection.resume();
     const block = Buffer.alloc(1 << 20);
     while (connection.write(block));
