@@ -115,7 +115,7 @@ describeBackends('inspect', (stage) => {
       });
     });
     expect(shown).toContain('observed  trace, record');
-    expect(shown).toMatch(/^ {2}socket .*interest WRITABLE, ready WRITABLE$/m);
+    expect(shown).toMatch(/^ {2}socket -?\d+ \(#2\), .*interest WRITABLE, ready WRITABLE$/m);
     reactor.close();
     expect(reactor.inspect().split('\n')[0]).toMatch(/, closed$/);
     expect(reactor.inspect()).toContain('sockets   0 watched, 0 registrations');
