@@ -142,6 +142,8 @@ describeBackends('debug', (stage) => {
     await rejection(reactor.connect(server.address, { signal: aborted }));
     const controller = new AbortController();
     const connecting = rejection(reactor.connect(server.address, { signal: controller.signal }));
+    // The connect is under way once the microtasks have run, and is decided in a turn.
+    for (let i = 0; i < 20; i += 1) await Promise.resolve();
     controller.abort();
     await connecting;
     await rejection(reactor.connect({ host: '127.0.0.1', port: 1 }));
@@ -214,6 +216,17 @@ describeBackends('debug', (stage) => {
     ]);
   });
 
+  it('a slow listener that a handler has called is told, and the handler is not', async () => {
+    const warned = warnings();
+    const reactor = stage.reactor(LIMIT);
+    const { connection } = await connected(reactor, {});
+    connection.on('timeout', () => spin(SLOW_MS));
+    reactor.post(() => void connection.emit('timeout'));
+    await warned.reaches(1);
+    await rounds(3);
+    expect(warned.entries.map(({ message }) => message.slice(0, 26))).toEqual(["a listener of 'timeout' of"]);
+  });
+
   it('a quick handler is not warned of, and without debug a slow one neither', async () => {
     const warned = warnings();
     const ran = new Log<number>();
@@ -283,7 +296,7 @@ describeBackends('debug', (stage) => {
     expect(connection.bufferedBytes).toBe(0);
   });
 
-  it('a borrowed chunk whose handler throws, or transfers its memory, harms nobody', async () => {
+  it('a borrowed chunk is spoilt also when its handler throws', async () => {
     const failures = new Log<unknown>();
     const kept: Buffer[] = [];
     const reactor = stage.reactor({
@@ -319,6 +332,23 @@ describeBackends('debug', (stage) => {
     await kept.reaches(1);
     await rounds(2);
     expect(String(kept.entries[0])).toBe('mine');
+  });
+
+  it('a handler that is frozen serves as any other', async () => {
+    warnings();
+    const told = new Log<string>();
+    const handler = Object.freeze({ data: (_connection: Connection, chunk: Buffer) => told.add(String(chunk)) });
+    const reactor = stage.reactor({ debug: true });
+    const listener = await reactor.serve({ host: '127.0.0.1', port: 0 }, handler);
+    const peer = await NetPeer.connect(listener.socket.localAddress as InetAddress);
+    peer.write('frozen');
+    await told.reaches(1);
+    expect(told.entries).toEqual(['frozen']);
+    const { socket, peer: second } = await withPeer(reactor);
+    reactor.register(socket, READABLE, Object.freeze({ readable: () => told.add(`${socket.recv(Buffer.alloc(9))}`) }));
+    second.write('four');
+    await told.reaches(2);
+    expect(told.entries[1]).toBe('4');
   });
 
   it('a handler whose method is exchanged while it serves is followed', async () => {

@@ -221,6 +221,24 @@ describeBackends('record', (stage) => {
     expect(lines).toEqual(['false 1', 'true 2', 'uncaught of the trace', 'uncaught of the trace']);
   });
 
+  it('what could not be made is told with its error', () => {
+    const record: TraceEvent[] = [];
+    const reactor = stage.reactor({ record });
+    const { code } = thrown(() => reactor.socket({ protocol: 9999 }));
+    expect(code).toMatch(/^E/);
+    expect(record.map(({ time, ...rest }) => rest)).toEqual([
+      { sequence: 1, socket: 0, call: 'socket', args: ['ipv4', 'stream', 9999], error: code },
+    ]);
+  });
+
+  stage.needs('adopt')('a descriptor that cannot be adopted is told with the error', () => {
+    const record: TraceEvent[] = [];
+    const reactor = stage.reactor({ record });
+    expect(thrown(() => reactor.adopt(99_999)).code).toBe('EBADF');
+    const errors = record.filter(({ error }) => error !== undefined);
+    expect(errors.map(({ call, args, error }) => [call, ...args, error])).toEqual([['adopt', 99_999, 'EBADF']]);
+  });
+
   it('a bad trace, record or debug is refused at once', () => {
     const refusals: [Record<string, unknown>, RegExp][] = [
       [{ trace: true }, /^trace must be a function, got true$/],

@@ -16,6 +16,8 @@ export interface Inspected {
   readonly acceptBudget: number;
   /** Of `trace`, `record` and `debug`, those that are on. */
   readonly observing: readonly string[];
+  /** The number of a socket in the trace; 0 where there is none. */
+  readonly idOf: (socket: BackendSocket) => number;
 }
 
 export function inspectReactor(inspected: Inspected): string {
@@ -30,7 +32,7 @@ export function inspectReactor(inspected: Inspected): string {
     `sockets   ${sockets.length} watched, ${count(metrics.registrations, 'registration')}`,
   ];
   const ready = readiness(dispatcher, sockets);
-  for (const [i, socket] of sockets.entries()) lines.push(`  ${watched(socket, ready[i])}`);
+  for (const [i, socket] of sockets.entries()) lines.push(`  ${watched(socket, inspected.idOf(socket), ready[i])}`);
   return lines.join('\n');
 }
 
@@ -62,11 +64,11 @@ function readiness({ demultiplexer, closed }: Dispatcher, sockets: readonly Back
   }
 }
 
-function watched(socket: BackendSocket, ready: number | undefined): string {
+function watched(socket: BackendSocket, id: number, ready: number | undefined): string {
   const { registration, armed, selectors } = socket.watch as Watch;
   const { localAddress, remoteAddress } = socket;
   const parts = [
-    `${kind(registration?.data, registration === null)} ${socket.fileno()}`,
+    `${kind(registration?.data, registration === null)} ${socket.fileno()}${id === 0 ? '' : ` (#${id})`}`,
     `${socket.family} ${socket.type} ${formatAddress(localAddress)}${remoteAddress === undefined ? '' : ` <- ${formatAddress(remoteAddress)}`}`,
     `interest ${describeReadiness(registration?.interest ?? 0)}`,
     `ready ${ready === undefined ? 'unknown' : describeReadiness(ready)}`,

@@ -78,7 +78,7 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
   /** Its state, for people. */
   static describe(listener: Listener): string {
     const paused = listener.#paused ? 'paused' : listener.#loop.resting ? 'resting after an error' : 'accepting';
-    return `${listener.#full ? 'full' : paused}, ${listener.#connections} connections open`;
+    return `${listener.#full ? 'full' : paused}, ${listener.#connections} open`;
   }
 
   get socket(): Socket {

@@ -8,7 +8,7 @@ export interface Traffic {
 }
 
 /** The upper bounds of the histogram of turn times, in ms: each twice the one before, from 1/16 ms to 2 s. */
-export const TURN_TIME_BOUNDS_MS: readonly number[] = Array.from({ length: 16 }, (_, i) => 2 ** (i - 4));
+export const TURN_TIME_BOUNDS_MS: readonly number[] = Object.freeze(Array.from({ length: 16 }, (_, i) => 2 ** (i - 4)));
 
 /** How long the turns took, in buckets of log2. */
 export class TurnTimes {

@@ -452,6 +452,7 @@ export class Reactor<Context = {}> {
       budgets: this.#budgets,
       acceptBudget: this.#acceptBudget,
       observing: this.#observing,
+      idOf: (socket) => this.#observer?.idOf(socket) ?? 0,
     });
   }
 

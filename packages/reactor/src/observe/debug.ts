@@ -180,11 +180,13 @@ function define(connection: Connection, name: keyof Connection, value: unknown):
 
 /** An object with the same methods, but for what `wrap` makes of them; fields and absent methods are those of `target`. */
 function wrapped<T extends object>(target: T, wrap: (method: Method, target: T, key: PropertyKey) => Method): T {
-  return new Proxy(target, {
-    get(_target, key) {
+  // Not a proxy of the target itself: of a frozen one it would have to give the very same methods.
+  return new Proxy({} as T, {
+    get(_nothing, key) {
       const value: unknown = Reflect.get(target, key);
       return typeof value === 'function' ? wrap(value as Method, target, key) : value;
     },
+    has: (_nothing, key) => key in target,
   });
 }
 

@@ -13,6 +13,7 @@ import type {
 } from '../backend/backend.js';
 import { describeReadiness } from '../readiness.js';
 import type { Observer } from './observer.js';
+import type { TraceValue } from './trace-event.js';
 
 export class ObservedBackend implements Backend, Demultiplexer {
   readonly name: Backend['name'];
@@ -47,20 +48,21 @@ export class ObservedBackend implements Backend, Demultiplexer {
   }
 
   socket(spec: SocketSpec): BackendSocket {
-    const socket = this.#inner.socket(spec);
     const { family, type, protocol } = spec;
-    this.#observer.made(socket, 'socket', protocol === 0 ? [family, type] : [family, type, protocol]);
+    const args = protocol === 0 ? [family, type] : [family, type, protocol];
+    const socket = this.#telling('socket', args, () => this.#inner.socket(spec));
+    this.#observer.made(socket, 'socket', args);
     return socket;
   }
 
   adopt(fd: number): BackendSocket {
-    const socket = this.#inner.adopt(fd);
+    const socket = this.#telling('adopt', [fd], () => this.#inner.adopt(fd));
     this.#observer.made(socket, 'adopt', [fd]);
     return socket;
   }
 
   socketPair(spec: SocketSpec): [BackendSocket, BackendSocket] {
-    const pair = this.#inner.socketPair(spec);
+    const pair = this.#telling('socketPair', [spec.type], () => this.#inner.socketPair(spec));
     const [first, second] = pair;
     this.#observer.observe(first);
     this.#observer.made(first, 'socketPair', [spec.type], this.#observer.observe(second));
@@ -68,14 +70,16 @@ export class ObservedBackend implements Backend, Demultiplexer {
   }
 
   watch(socket: BackendSocket, slot: number, generation: number, interest: number): void {
-    this.#inner.demultiplexer.watch(socket, slot, generation, interest);
     const id = this.#observer.idOf(socket);
+    const args = [describeReadiness(interest)];
+    this.#telling('watch', args, () => this.#inner.demultiplexer.watch(socket, slot, generation, interest), id);
     this.#slots[slot] = id;
-    this.#observer.happened('watch', [describeReadiness(interest)], { socket: id });
+    this.#observer.happened('watch', args, { socket: id });
   }
 
   wait(capacity: number): number {
     const count = this.#inner.demultiplexer.wait(capacity);
+    if (!this.#observer.tells) return count;
     const ready = Array.from({ length: count }, (_, i): [number, number] => [
       this.#slots[this.events[3 * i] as number] ?? 0,
       this.events[3 * i + 2] as number,
@@ -95,5 +99,15 @@ export class ObservedBackend implements Backend, Demultiplexer {
 
   [Symbol.dispose](): void {
     this.#inner[Symbol.dispose]();
+  }
+
+  /** Tells what `deed` throws; what it does otherwise is its caller's to tell. */
+  #telling<T>(call: string, args: readonly TraceValue[], deed: () => T, socket = 0): T {
+    try {
+      return deed();
+    } catch (error) {
+      this.#observer.failed(call, args, error, socket);
+      throw error;
+    }
   }
 }

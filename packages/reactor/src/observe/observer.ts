@@ -49,9 +49,19 @@ export class Observer {
     return this.#ids.get(socket) ?? 0;
   }
 
+  /** Whether anybody is told of what happens. */
+  get tells(): boolean {
+    return this.#tell.length > 0;
+  }
+
   /** A reactor's own deed. */
   happened(call: string, args: readonly TraceValue[], more: Partial<Happening> = {}): void {
     this.#emit({ socket: 0, call, args, ...more });
+  }
+
+  /** A reactor's own deed that has thrown. */
+  failed(call: string, args: readonly TraceValue[], error: unknown, socket = 0): void {
+    this.#emit({ socket, call, args, error: codeOf(error) });
   }
 
   /** Makes a socket that the backend has made an observed one, and tells it. */
@@ -112,7 +122,7 @@ export class Observer {
   }
 
   #told(id: number, call: string, args: unknown[], result: unknown, error?: unknown): void {
-    if (this.#tell.length === 0) return;
+    if (!this.tells) return;
     const telling = VERBS[call] as (args: unknown[], result: unknown) => Told;
     const { moved, ...told } = telling(args, isSocket(result) ? this.idOf(result) : result);
     this.#emit({
@@ -125,7 +135,7 @@ export class Observer {
   }
 
   #emit(happening: Happening): void {
-    if (this.#telling || this.#tell.length === 0) return;
+    if (this.#telling || !this.tells) return;
     this.#sequence += 1;
     const event: TraceEvent = { sequence: this.#sequence, time: this.#now(), ...happening };
     this.#telling = true;
