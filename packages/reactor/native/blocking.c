@@ -75,8 +75,24 @@ static int wait_one(fds_state *state, int fd, short events, double timeout_ms) {
   return fds_wait(state, polls, 1, timeout_ms);
 }
 
+/*
+ * Waits before a call is tried again. What was ready and gave EAGAIN all the same is ready again at once (a datagram
+ * socket whose reading was shut down is reported as input for ever): from the second time on the thread rests first, where
+ * it can be woken.
+ */
+static int wait_to_retry(fds_state *state, int fd, short events, double left_ms, bool again) {
+  static const double REST_MS = 5;
+  if (!again) return wait_one(state, fd, events, left_ms);
+  struct pollfd wake[1];
+  bool last = left_ms >= 0 && left_ms <= REST_MS;
+  int rested = fds_wait(state, wake, 0, last ? left_ms : REST_MS);
+  if (rested < 0 || last) return rested;
+  return wait_one(state, fd, events, left_ms < 0 ? left_ms : left_ms - REST_MS);
+}
+
+/* NaN is none: a wait for it would have no end. */
 static bool read_timeout(const fds_call *call, size_t index, double *timeout_ms) {
-  return napi_get_value_double(call->env, call->values[index], timeout_ms) == napi_ok;
+  return napi_get_value_double(call->env, call->values[index], timeout_ms) == napi_ok && *timeout_ms == *timeout_ms;
 }
 
 /* recvSync(fd, bytes, offset, length, timeout): the count, -EAGAIN when the time is over, -EINTR when woken. */
@@ -86,6 +102,7 @@ static napi_value receive_blocking(napi_env env, napi_callback_info info) {
   uint8_t *data;
   size_t length;
   double timeout_ms;
+  bool again = false;
   if (!fds_begin(env, info, 5, &call) || !fds_int(&call, 0, &fd) || !fds_range(&call, 1, &data, &length) ||
       length == 0 || !read_timeout(&call, 4, &timeout_ms))
     return fds_bad_argument(env);
@@ -96,7 +113,8 @@ static napi_value receive_blocking(napi_env env, napi_callback_info info) {
     if (count >= 0) return fds_number(env, count);
     if (errno != EAGAIN && errno != EINTR) return fds_errno(env);
     double left = timeout_ms < 0 ? -1 : deadline - now_ms();
-    int ready = wait_one(call.state, fd, POLLIN, timeout_ms >= 0 && left < 0 ? 0 : left);
+    int ready = wait_to_retry(call.state, fd, POLLIN, timeout_ms >= 0 && left < 0 ? 0 : left, again);
+    again = true;
     if (ready <= 0) return fds_number(env, ready == 0 ? -EAGAIN : ready);
   }
 }
@@ -108,6 +126,7 @@ static napi_value send_blocking(napi_env env, napi_callback_info info) {
   uint8_t *data;
   size_t length, sent = 0;
   double timeout_ms;
+  bool again = false;
   if (!fds_begin(env, info, 3, &call) || !fds_int(&call, 0, &fd) || !fds_bytes(&call, 1, &data, &length) ||
       !read_timeout(&call, 2, &timeout_ms))
     return fds_bad_argument(env);
@@ -118,11 +137,13 @@ static napi_value send_blocking(napi_env env, napi_callback_info info) {
     if (count < 0 && errno == ENOTSOCK) count = write(fd, data + sent, length - sent);
     if (count >= 0) {
       sent += (size_t)count;
+      again = false;
       continue;
     }
     if (errno != EAGAIN && errno != EINTR) return fds_errno(env);
     double left = timeout_ms < 0 ? -1 : deadline - now_ms();
-    int ready = wait_one(call.state, fd, POLLOUT, timeout_ms >= 0 && left < 0 ? 0 : left);
+    int ready = wait_to_retry(call.state, fd, POLLOUT, timeout_ms >= 0 && left < 0 ? 0 : left, again);
+    again = true;
     if (ready == 0 || (ready == -EINTR && sent > 0)) break;
     if (ready < 0) return fds_number(env, ready);
   } while (sent < length);

@@ -218,10 +218,13 @@ static napi_value close_demultiplexer(napi_env env, napi_callback_info info) {
   return fds_number(env, 0);
 }
 
+/* More sockets than this one process never watches: the notes of their slots take 32 MiB. */
+enum { MOST_AHEAD_SLOTS = 1 << 22 };
+
 /* Notes whether the slot is received for ahead; without memory for the note it is not, and its handler reads. */
 static void note_ahead(fds_demultiplexer *demultiplexer, int slot, int fd, int generation) {
   if ((size_t)slot >= demultiplexer->ahead_slots) {
-    if (fd < 0) return;
+    if (fd < 0 || slot >= MOST_AHEAD_SLOTS) return;
     size_t slots = demultiplexer->ahead_slots == 0 ? 64 : demultiplexer->ahead_slots;
     while (slots <= (size_t)slot) slots *= 2;
     fds_ahead *ahead = realloc(demultiplexer->ahead, slots * sizeof *ahead);

@@ -87,17 +87,19 @@ static napi_value transmit_gathered(napi_env env, napi_callback_info info) {
   uint32_t chunks;
   size_t offset;
   struct iovec vector[IOV_MAX];
+  napi_value elements[IOV_MAX];
   if (!fds_begin(env, info, 3, &call) || !fds_int(&call, 0, &fd) ||
       napi_get_array_length(env, call.values[1], &chunks) != napi_ok || !fds_size(&call, 2, &offset))
     return fds_bad_argument(env);
   if (chunks > IOV_MAX) chunks = IOV_MAX;
+  /* All elements first: one with a getter runs code, which may free the memory of those before it. */
+  for (uint32_t i = 0; i < chunks; i += 1)
+    if (napi_get_element(env, call.values[1], i, &elements[i]) != napi_ok) return fds_bad_argument(env);
   for (uint32_t i = 0; i < chunks; i += 1) {
-    fds_call element = call;
+    fds_call element = {.env = env, .values = {elements[i]}};
     uint8_t *data;
     size_t length;
-    if (napi_get_element(env, call.values[1], i, &element.values[0]) != napi_ok ||
-        !fds_bytes(&element, 0, &data, &length))
-      return fds_bad_argument(env);
+    if (!fds_bytes(&element, 0, &data, &length)) return fds_bad_argument(env);
     if (i == 0) {
       if (offset > length) return fds_bad_argument(env);
       data += offset;
@@ -209,12 +211,17 @@ static napi_value borrow_chunk(napi_env env, napi_callback_info info) {
   return count < 0 ? fds_errno(env) : fds_number(env, count);
 }
 
+/* Nothing has changed when it fails. */
 static bool keep(const fds_call *call, uint8_t **data, size_t *length, napi_ref *reference) {
+  uint8_t *bytes;
+  size_t count;
   napi_ref fresh;
-  if (!fds_bytes(call, 0, data, length)) return false;
+  if (!fds_bytes(call, 0, &bytes, &count)) return false;
   if (napi_create_reference(call->env, call->values[0], 1, &fresh) != napi_ok) return false;
   if (*reference != NULL) napi_delete_reference(call->env, *reference);
   *reference = fresh;
+  *data = bytes;
+  *length = count;
   return true;
 }
 
