@@ -349,7 +349,7 @@ export const STATES: readonly State[] = [
   },
   {
     name: 'a datagram of no bytes',
-    needs: ['datagramBatch'],
+    needs: ['rawDescriptors'],
     mask: READABLE | WRITABLE,
     async make(reactor) {
       const [socket, peer] = datagramPair(reactor);
@@ -359,7 +359,7 @@ export const STATES: readonly State[] = [
   },
   {
     name: 'connected UDP, its datagram refused',
-    needs: ['datagramBatch'],
+    needs: ['rawDescriptors'],
     mask: SETS,
     async make(reactor) {
       const [socket, peer] = datagramPair(reactor);
@@ -370,7 +370,7 @@ export const STATES: readonly State[] = [
   },
   {
     name: 'connected UDP, its datagram refused, and the error taken',
-    needs: ['datagramBatch'],
+    needs: ['rawDescriptors'],
     mask: WRITABLE,
     async make(reactor) {
       const [socket, peer] = datagramPair(reactor);
@@ -383,7 +383,7 @@ export const STATES: readonly State[] = [
   },
   {
     name: 'connected UDP with IP_RECVERR, its datagram refused, and the error taken: it stays in the error queue',
-    needs: ['datagramBatch', 'rawOptions'],
+    needs: ['rawOptions'],
     mask: SETS,
     async make(reactor) {
       const [socket, peer] = datagramPair(reactor);
