@@ -13,7 +13,7 @@ import { describeBackends } from '../support/backends.js';
 import { serving } from '../support/connections.js';
 import { NetPeer } from '../support/net-peer.js';
 import { pairs, withPeer } from '../support/sockets.js';
-import { Log, rounds } from '../support/waiting.js';
+import { Log, rounds, until } from '../support/waiting.js';
 
 /** Keeps the thread busy. */
 function work(ms: number): void {
@@ -258,6 +258,27 @@ describeBackends('fairness', (stage) => {
     expect(bytes).toBeGreaterThan(0);
     expect(reactor.metrics.budgetHits).toBeGreaterThan(0);
     for (const { socket } of floods) socket.destroy();
+  });
+
+  it('no turn receives more than the byte budget and the chunk that met it (42)', async () => {
+    const byteBudget = 100_000;
+    const reactor = stage.reactor({ byteBudget });
+    const perTurn = new Map<number, number>();
+    const perConnection = new Map<unknown, number>();
+    let total = 0;
+    const { address } = await serving(reactor, {
+      data(connection, chunk) {
+        const { turns } = reactor.metrics;
+        perTurn.set(turns, (perTurn.get(turns) ?? 0) + chunk.length);
+        perConnection.set(connection, (perConnection.get(connection) ?? 0) + chunk.length);
+        total += chunk.length;
+      },
+    });
+    const peers = await Promise.all(Array.from({ length: 6 }, () => NetPeer.connect(address)));
+    for (const peer of peers) peer.write(Buffer.alloc(1 << 20));
+    await until(() => total === 6 << 20);
+    expect(Math.max(...perTurn.values())).toBeLessThanOrEqual(byteBudget + 65_536);
+    expect([...perConnection.values()]).toEqual(Array(6).fill(1 << 20));
   });
 
   it('one connection that floods leaves ten others their echo (42)', async () => {

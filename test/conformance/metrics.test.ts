@@ -29,6 +29,8 @@ describeBackends('metrics', (stage) => {
       bytesOut: 0,
       budgetHits: 0,
       unheardErrors: 0,
+      acceptFailures: 0,
+      shed: 0,
       registrations: 0,
       longestTurnMs: 0,
       busyMs: 0,

@@ -225,6 +225,18 @@ describeBackends('select', (stage) => {
       expect(await reactor.select(order, [], [])).toEqual([order, [], []]);
   });
 
+  it('with more ready sockets than the event budget, one select after the other tells of all (42)', async () => {
+    const reactor = stage.reactor({ eventBudget: 4 });
+    const sockets = (await pairs(reactor, 15)).map(([client]) => client);
+    const told = new Set<Socket>();
+    for (let i = 0; i < 8 && told.size < 15; i += 1) {
+      const [, writable] = await reactor.select([], sockets, []);
+      expect(writable.length).toBeGreaterThan(0);
+      for (const socket of writable) told.add(socket);
+    }
+    expect(told.size).toBe(15);
+  });
+
   it('a socket in several sets is told in each; duplicates are told once', async () => {
     const reactor = stage.reactor();
     const { socket, peer } = await withPeer(reactor);

@@ -148,7 +148,7 @@ describeBackends('unix sockets', (stage) => {
       const fits = base + 'x'.repeat(107 - base.length);
       owned(reactor.socket({ family: 'unix' })).bind({ path: fits });
       expect(existsSync(fits)).toBe(true);
-      const abstract = `\0${'y'.repeat(107)}`;
+      const abstract = `\0${String(process.pid).padEnd(107, 'y')}`;
       owned(reactor.socket({ family: 'unix' })).bind({ path: abstract });
       const socket = owned(reactor.socket({ type: 'datagram', family: 'unix' }));
       // Characters of several bytes lie across the limit: none of them may be cut off in silence.

@@ -219,13 +219,13 @@ export class SelectModel {
     );
   }
 
-  /** Lets two turns pass in which handlers only note: each that is ready and wanted is called, and no other. */
-  async compareCalls(): Promise<void> {
+  /** Lets `count` turns pass in which handlers only note: each that is ready and wanted is called, and no other. */
+  async compareCalls(count: number): Promise<void> {
     const wanted = this.open.filter((end) => (end.interest & this.readiness(end)) !== 0);
     const { turns } = this.#reactor.metrics;
     this.calls.length = 0;
     // The turn under way may have told some already.
-    const end = turns + (wanted.length > 0 ? 3 : 0);
+    const end = turns + (wanted.length > 0 ? count : 0);
     await this.#rounds(4);
     while (this.#reactor.metrics.turns < end) await this.#rounds(1);
     expect(new Set(this.calls.map((call) => call.end.name))).toEqual(new Set(wanted.map(({ name }) => name)));

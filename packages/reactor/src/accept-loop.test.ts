@@ -58,7 +58,9 @@ function stage(script: Script, options: { budget?: number } = {}) {
     socket as unknown as Socket,
     {
       accepted: () => void told.push('accepted'),
-      starved: (error) => void told.push((error as NodeJS.ErrnoException).code ?? ''),
+      starved: (error, first) => {
+        if (first) told.push((error as NodeJS.ErrnoException).code ?? '');
+      },
     },
     { budget: options.budget ?? 8, counters },
   );

@@ -15,8 +15,8 @@ export interface AcceptHost {
 export interface AcceptSink {
   /** A connection, which is the sink's from then on. */
   accepted(socket: Socket): void;
-  /** Accepting has failed: once for each episode, which ends with the next success. */
-  starved(error: Error): void;
+  /** Accepting has failed, and rests. `first`: the last time before it had succeeded. */
+  starved(error: Error, first: boolean): void;
 }
 
 /** Counted by the loop; they only grow. */
@@ -199,7 +199,7 @@ export class AcceptLoop {
     });
     this.#rearm();
     counters.acceptFailures += 1;
-    if (isFirst) this.#sink.starved(error);
+    this.#sink.starved(error, isFirst);
   }
 
   /** Accepts and closes what waits, at most a turn's budget. */

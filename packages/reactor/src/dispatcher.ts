@@ -428,14 +428,14 @@ export class Dispatcher implements RegistrationHost, SelectHost {
         const full = this.#count === asked;
         if (!this.#dispatchBatch(deadline)) return;
         if (!full) return;
-        // A budget that ended with the batch is ended all the same.
-        if (left <= 0 || this.turnBytes >= this.#budgets.bytes || this.#driver.now() >= deadline) {
-          this.counters.budgetHits += 1;
-          return;
-        }
       } else {
         left -= this.#count - this.#cursor;
-        if (!this.#dispatchBatch(deadline) || left <= 0) return;
+        if (!this.#dispatchBatch(deadline)) return;
+      }
+      // A budget that ended with the batch is ended all the same.
+      if (left <= 0 || this.turnBytes >= this.#budgets.bytes || this.#driver.now() >= deadline) {
+        this.counters.budgetHits += 1;
+        return;
       }
     }
   }

@@ -60,9 +60,9 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     this.#settings = settings;
     const sink = {
       accepted: (accepted: Socket) => this.#admit(accepted as BackendSocket),
-      starved: (error: Error) => {
+      starved: (error: Error, first: boolean) => {
         if (acceptFailed.hasSubscribers) acceptFailed.publish({ listener: this as unknown as Listener, error });
-        if (!this.emit('error', error)) host.metrics.unheardErrors += 1;
+        if (first && !this.emit('error', error)) host.metrics.unheardErrors += 1;
       },
     };
     this.#loop = new AcceptLoop(reactor, socket, sink, {

@@ -204,7 +204,9 @@ export class Server extends EventEmitter<ServerEvents> implements AsyncDisposabl
     const listener = await reactor.listen(target, listenOptions(this.#options));
     const sink = {
       accepted: (socket: Socket) => this.#accepted(socket),
-      starved: (error: Error) => this.#reports.error(error),
+      starved: (error: Error, first: boolean) => {
+        if (first) this.#reports.error(error);
+      },
     };
     this.#loop = new AcceptLoop(reactor, listener, sink, { budget: ACCEPT_BUDGET, counters: this.#counters });
     signal.throwIfAborted();
