@@ -812,7 +812,7 @@ describe('options', () => {
       expect(act).toThrow(`'${capability}'`);
       return capability;
     });
-    expect(messages).toHaveLength(18);
+    expect(messages).toHaveLength(17);
   });
 });
 
