@@ -80,6 +80,11 @@ describeBackends('datagrams', (stage) => {
         syscall: 'sendto',
         port: address.port,
       });
+      sender.socket.connect(address);
+      const parts = Array.from({ length: 1025 }, () => Buffer.from('x'));
+      expect(thrown(() => sender.socket.sendv(parts))).toMatchObject({ code: 'EMSGSIZE', syscall: 'send' });
+      expect(sender.socket.sendv(parts.slice(1))).toBe(1024);
+      expect((await receivedFrom(reactor, socket))[1].bytes).toBe(1024);
       expect(sender.socket.sendTo(Buffer.alloc(60_000, 'x'), address)).toBe(60_000);
       expect((await receivedFrom(reactor, socket))[1].bytes).toBe(60_000);
     });

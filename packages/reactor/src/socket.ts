@@ -197,7 +197,10 @@ export interface Socket {
    */
   send(from: Uint8Array, offset?: number, length?: number, flags?: number): number;
 
-  /** Sends several chunks in one call, as {@link send}; the count may end within a chunk. At most `IOV_MAX` chunks are looked at. */
+  /**
+   * Sends several chunks in one call, as {@link send}; the count may end within a chunk. Of a stream at most `IOV_MAX`
+   * (1024) chunks are looked at; more of them in one datagram are `EMSGSIZE`.
+   */
   sendv(chunks: readonly Uint8Array[]): number;
 
   /**

@@ -21,6 +21,8 @@ import type { PinnedBuffer } from './pinned.js';
 const { EAGAIN, EINPROGRESS, EINTR, ENOBUFS } = os.errno;
 
 const LONGEST_CONNECT_PAUSE_MS = 50;
+/** `IOV_MAX` of Linux. */
+const MOST_GATHERED = 1024;
 
 /** The native core's numbers for the types of sockets. */
 export const TYPE_CODE: Readonly<Record<SocketType, number>> = {
@@ -218,6 +220,9 @@ export class KernelSocket implements BackendSocket {
   sendv(chunks: readonly Uint8Array[]): number {
     if (!Array.isArray(chunks))
       throw misuse('ERR_REACTOR_BUFFER', `sendv takes an array of Uint8Array, got ${describe(chunks)}`);
+    // Cut, it would be another message: what sendmsg(2) says of more than IOV_MAX.
+    if (chunks.length > MOST_GATHERED && this.type !== 'stream' && this.type !== 'pipe')
+      throw socketError('EMSGSIZE', 'send', this.remoteAddress);
     // A plain array: the core reads its elements without running anybody's code between two of them.
     const count = this.#kind.context.core.sendv(this.#fd, chunks.slice(), 0);
     if (count >= 0) {
