@@ -2,7 +2,7 @@
  * What idle timeouts of 100,000 connections cost: noting activity, which is one field written, and a tick of the wheel, in which those are looked
  * at whose time may have come. The reference does the same as node:net does: it refreshes a timer of Node. An operation is one activity, or one tick.
  */
-import { TICK_MS, TimeoutWheel, Timeouts } from '@fdset/reactor/internal';
+import { TICK_MS, Timeouts, TimeoutWheel } from '@fdset/reactor/internal';
 import { runSuite } from '../micro-suite.js';
 
 const CONNECTIONS = 100_000;
