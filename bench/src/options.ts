@@ -199,7 +199,7 @@ export function parseOptions(args: readonly string[]): Action {
   return action;
 }
 
-export const microSuites = ['dispatch', 'length-field'] as const;
+export const microSuites = ['dispatch', 'length-field', 'timeouts'] as const;
 
 /** How many rounds a workload gets. */
 export function plannedRounds(workload: Workload, options: BenchOptions): number {

@@ -62,8 +62,11 @@ describeBackends('connection timeouts', (stage) => {
     });
     const info = await closing(connection);
     expect(info).toEqual({ by: 'local' });
-    await delay(150);
+    await delay(100);
+    const { turns } = reactor.metrics;
+    await delay(200);
     expect(heard.entries).toEqual(['timeout']);
+    expect(reactor.metrics.turns - turns, 'nothing of it is left in the wheel').toBeLessThanOrEqual(1);
   });
 
   it('what is received and what is sent both put it off (84)', async () => {

@@ -32,6 +32,7 @@ export class Timeouts extends WheelEntry {
   idleSince: number;
   readonly #settings: TimeoutSettings;
   readonly #owner: TimeoutOwner;
+  #over = false;
   /** The latest activity whose idle stretch was told: each is told once. */
   #toldOf = -1;
 
@@ -59,6 +60,12 @@ export class Timeouts extends WheelEntry {
     else wheel.link(this, now + shortest);
   }
 
+  /** Takes it out for good, also while it is being looked at. */
+  end(wheel: TimeoutWheel): void {
+    this.#over = true;
+    wheel.unlink(this);
+  }
+
   /**
    * A clock that stands still (no reading, nothing queued, idleness that was told) is looked at again after its whole
    * time: whatever starts it meanwhile, it does not run out before.
@@ -83,6 +90,7 @@ export class Timeouts extends WheelEntry {
         if (latest !== this.#toldOf) {
           this.#toldOf = latest;
           this.#owner.timedOut('idle', idleMs);
+          if (this.#over) return NEVER;
         }
         next = Math.min(next, now + idleMs);
       } else next = Math.min(next, latest + idleMs);

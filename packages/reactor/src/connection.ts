@@ -590,7 +590,7 @@ export class Connection<Context = {}>
   }
 
   #endTimeouts(): void {
-    if (this.#timeouts !== null) this.#kind.host.dispatcher.wheel.unlink(this.#timeouts);
+    this.#timeouts?.end(this.#kind.host.dispatcher.wheel);
     this.#timeouts = null;
     this.#flags &= ~TIMED;
   }

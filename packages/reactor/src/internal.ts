@@ -20,3 +20,7 @@ export function wakeThread(handle: number): boolean {
   const core = loadCore();
   return typeof core !== 'string' && core.wake(handle) === 1;
 }
+
+/** For `bench micro timeouts`. */
+export { Timeouts } from './connection-timeouts.js';
+export { TICK_MS, TimeoutWheel } from './timeout-wheel.js';

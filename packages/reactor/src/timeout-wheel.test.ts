@@ -164,6 +164,15 @@ describe('the timeout wheel', () => {
     expect(told, 'an idle stretch is told once').toBe(100_000);
   });
 
+  it('timeouts that end while they are looked at are not linked again', () => {
+    const clock = new Clock();
+    const owner: TimeoutOwner = { timedOut: () => timeouts.end(clock.wheel) };
+    const timeouts = new Timeouts(owner, { idleMs: 100, readMs: 0, writeMs: 0 }, clock.now);
+    timeouts.relink(clock.wheel, clock.now);
+    clock.advance(200);
+    expect(clock.wheel.size).toBe(0);
+  });
+
   it('clear drops everything', () => {
     const clock = new Clock();
     const probes = Array.from({ length: 10 }, () => new Probe(never));
