@@ -140,6 +140,18 @@ describeBackends('connect', (stage) => {
     expect(await connecting).toMatchObject({ name: 'AbortError' });
   });
 
+  it('an abort after it has connected, and the time that is over then, change nothing (61)', async () => {
+    const reactor = stage.reactor();
+    const server = await NetServer.listen();
+    const abort = new AbortController();
+    const socket = owned(await reactor.connect(server.address, { signal: abort.signal, timeoutMs: 30 }));
+    abort.abort();
+    await reactor.sleep(40);
+    expect(socket.closed).toBe(false);
+    socket.send(Buffer.from('still here'));
+    expect((await (await server.next()).receives(10)).toString()).toBe('still here');
+  });
+
   it('close while connecting ends it: no readiness is told, nothing is left (61)', async () => {
     const reactor = stage.reactor();
     const address = await fullBacklog();
