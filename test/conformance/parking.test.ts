@@ -1,9 +1,9 @@
 /** Parked registrations and hang-ups: what nobody asked for must cost nothing. */
-import { ERROR, READ_CLOSED, READABLE, type Registration } from '@fdset/reactor';
+import { ERROR, READ_CLOSED, READABLE, type Registration, type Socket, WRITABLE } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
 import { closing, connected, recorder } from '../support/connections.js';
-import { arrived, pair, withPeer } from '../support/sockets.js';
+import { arrived, filled, owned, pair, withPeer } from '../support/sockets.js';
 import { delay, Log, rounds, thrown } from '../support/waiting.js';
 
 const nothing = () => {};
@@ -45,6 +45,33 @@ describeBackends('parking', (stage) => {
     expect(reactor.metrics.turns - turns).toBeLessThanOrEqual(1);
     expect(called.entries).toEqual([]);
   });
+
+  stage.needs('socketPair')(
+    'room to send behind a hang-up is told, to a registration and to a select, and waiting for it does not spin',
+    async () => {
+      const reactor = stage.reactor();
+      const [near, far] = reactor.socketPair().map(owned) as [Socket, Socket];
+      const taken = filled(near);
+      near.shutdown('write');
+      far.shutdown('write');
+      const called = new Log<number>();
+      reactor.register(near, WRITABLE, (_socket, readiness, registration) => {
+        called.add(readiness);
+        registration.unregister();
+      });
+      const selected = reactor.select([], [near], []);
+      await rounds(20);
+      const { turns } = reactor.metrics;
+      await delay(120);
+      expect(reactor.metrics.turns - turns).toBeLessThanOrEqual(12);
+      expect(called.entries).toEqual([]);
+      const into = Buffer.alloc(taken);
+      for (let received = 0; received < taken; received += far.recv(into));
+      expect(await selected).toEqual([[], [near], []]);
+      await called.reaches(1);
+      expect((called.entries[0] as number) & WRITABLE).toBe(WRITABLE);
+    },
+  );
 
   stage.needs('hangupWhilePaused')('READ_CLOSED alone is told once, and again after modify (77)', async () => {
     const reactor = stage.reactor();

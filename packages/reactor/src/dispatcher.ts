@@ -66,6 +66,8 @@ export type FailurePolicy = (error: unknown, registration: SocketRegistration) =
 /** Events between two looks at the clock: doubled while handlers are quick, back to one when they are not. */
 const MOST_UNTIMED_EVENTS = 8;
 const QUICK_MS = 0.5;
+/** How often a socket that has hung up is looked at for room to send. */
+const PARKED_LOOK_MS = 100;
 
 export class Dispatcher implements RegistrationHost, SelectHost {
   readonly backend: Backend;
@@ -533,7 +535,14 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     }
     this.counters.parked += 1;
     this.#arm(watch, 0);
+    // Behind a hang-up only room to send can still come, of a unix socket whose peer has yet to receive; and that cannot
+    // be waited for without the hang-up. So it is looked at from time to time.
+    if ((wanted & WRITABLE) !== 0) this.timers.add(PARKED_LOOK_MS, () => this.#unpark(watch), { ref: false });
     this.releaseIfIdle(watch);
+  }
+
+  #unpark(watch: Watch): void {
+    if (this.#watches[watch.slot] === watch && watch.armed === 0) this.rearm(watch);
   }
 
   #callHandler(registration: SocketRegistration, handler: AnyHandler, mask: number): void {
