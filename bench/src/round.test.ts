@@ -27,7 +27,7 @@ const load: Setup['load'] = {
 };
 
 function contestant(target: string, server: readonly string[], sliced = true): Contestant<string> {
-  return { target, sliced, setup: { server, client, clientKind: cc ? 'c' : 'ts', placement, load } };
+  return { target, sliced, warmMessages: 0, setup: { server, client, clientKind: cc ? 'c' : 'ts', placement, load } };
 }
 
 async function round(contestants: Contestant<string>[], passes: number) {
@@ -75,6 +75,14 @@ describe('a round', () => {
       expect(seconds).toBeGreaterThan(0.2);
       expect(cpuSeconds / seconds, name).toBeLessThan(0.05);
     }
+  });
+
+  it('a fresh server answers as many messages as were asked for before its first slice, however long that takes', async () => {
+    const dying = contestant('dying', faulty('exit', 4000));
+    const setup = { ...dying.setup, load: { ...load, warmup: 0.01 } };
+    const { of, loads } = await round([{ ...dying, setup, warmMessages: 5000 }], 1);
+    expect(of('dying').outcome).toBe('failed');
+    expect([...loads]).toEqual(['dying warm-up']);
   });
 
   it('a server that dies under its load has failed, and the others go on', async () => {
