@@ -96,7 +96,11 @@ describe('a round', () => {
   it('a server that does not start, or has failed before its first slice, has a reason', async () => {
     const broken = [process.execPath, '-e', 'throw new TypeError("no")', '--'];
     const { of, loads } = await round(
-      [contestant('broken', broken), contestant('corrupt', faulty('corrupt', 20)), contestant('good', nodeNet)],
+      [
+        contestant('broken', broken),
+        { ...contestant('corrupt', faulty('corrupt', 20)), warmMessages: 100 },
+        contestant('good', nodeNet),
+      ],
       1,
     );
     expect(of('broken')).toMatchObject({ outcome: 'failed', reason: expect.stringContaining('TypeError: no') });
