@@ -495,12 +495,15 @@ static void run_arrivals(void) {
   result.end = read_server(options.servers, options.server_count, 1);
 }
 
-/* Opens the connection that floods, and spreads what the quiet ones will send evenly over the interval. */
+/* Opens the connection that floods, waits until the first of it came back, and spreads what the quiet ones will send evenly
+ * over the interval. */
 static void open_flood(void) {
   flood.fd = start_connect(false);
   struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = &flood };
   if (flood.fd < 0) return finish("failed", "the connection that floods: connect: %s", strerror(-flood.fd));
   if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, flood.fd, &event) < 0) return finish("failed", "epoll_ctl: %s", strerror(errno));
+  last_progress = now_ns();
+  while (phase != DONE && flood.received == 0) turn(now_ns() + REPORT_NS);
   uint64_t now = now_ns();
   for (unsigned i = 0; i < options.connections; i++) connections[i].due = now + (i + 1) * interval_ns / options.connections;
 }
@@ -509,8 +512,8 @@ static void run_flood(void) {
   uint64_t begun = now_ns();
   for (unsigned i = 0; i < options.connections; i++) connections[i].due = UINT64_MAX;
   open_and_answer(options.connections);
-  result.startup = (double)(now_ns() - begun) / 1e9;
   if (phase != DONE) open_flood();
+  result.startup = (double)(now_ns() - begun) / 1e9;
   if (phase != DONE) warm_up_and_measure();
   result.end = read_server(options.servers, options.server_count, 1);
 }

@@ -337,29 +337,34 @@ class LoadClient {
     if (lost > 0) throw new Ended('failed', `the server lost ${lost} of ${slots.length} sessions`);
   }
 
+  /** Opens the connection that floods; settles when the first of it came back. */
+  #openFlood(address: { host: string; port: number }): Promise<void> {
+    const fail = (outcome: Outcome, reason: string) =>
+      this.#end(new Ended(outcome, `the connection that floods: ${reason}`));
+    return new Promise((resolve) => {
+      new Flood(address, {
+        onEcho: (bytes) => {
+          resolve();
+          if (this.#phase === 'measure') this.#floodBytes += bytes;
+        },
+        onLost: (code) => {
+          if (this.#phase === 'done') return;
+          this.#errors[code] = (this.#errors[code] ?? 0) + 1;
+          fail('failed', code === 'EOF' ? 'closed by the server' : code);
+        },
+        onCorrupt: (reason) => fail('corrupt', reason),
+      });
+    });
+  }
+
   async #flood(result: LoadResult): Promise<void> {
     const { host, port, connections, interval } = this.#options;
     const begun = performance.now();
     const slots = Array.from({ length: connections }, () => this.#slot());
     await this.#openAndAnswer(slots);
+    await Promise.race([this.#openFlood({ host, port }), this.#ended]);
     result.startupSeconds = (performance.now() - begun) / 1000;
     await this.#measure(result, () => {
-      const fail = (outcome: Outcome, reason: string) =>
-        this.#end(new Ended(outcome, `the connection that floods: ${reason}`));
-      new Flood(
-        { host, port },
-        {
-          onEcho: (bytes) => {
-            if (this.#phase === 'measure') this.#floodBytes += bytes;
-          },
-          onLost: (code) => {
-            if (this.#phase === 'done') return;
-            this.#errors[code] = (this.#errors[code] ?? 0) + 1;
-            fail('failed', code === 'EOF' ? 'closed by the server' : code);
-          },
-          onCorrupt: (reason) => fail('corrupt', reason),
-        },
-      );
       for (const slot of slots) {
         slot.due = performance.now() + ((slot.index + 1) * interval * 1000) / connections;
         this.#sendWhenDue(slot);

@@ -27,7 +27,7 @@ const load: Setup['load'] = {
 };
 
 function contestant(target: string, server: readonly string[], sliced = true): Contestant<string> {
-  return { target, sliced, setup: { server, client, clientKind: cc ? 'c' : 'ts', placement, load } };
+  return { target, sliced, warmMessages: 0, setup: { server, client, clientKind: cc ? 'c' : 'ts', placement, load } };
 }
 
 async function round(contestants: Contestant<string>[], passes: number) {
@@ -77,6 +77,14 @@ describe('a round', () => {
     }
   });
 
+  it('a fresh server answers as many messages as were asked for before its first slice, however long that takes', async () => {
+    const dying = contestant('dying', faulty('exit', 4000));
+    const setup = { ...dying.setup, load: { ...load, warmup: 0.01 } };
+    const { of, loads } = await round([{ ...dying, setup, warmMessages: 5000 }], 1);
+    expect(of('dying').outcome).toBe('failed');
+    expect([...loads]).toEqual(['dying warm-up']);
+  });
+
   it('a server that dies under its load has failed, and the others go on', async () => {
     const { of } = await round([contestant('good', nodeNet), contestant('dying', faulty('exit', 300))], 4);
     expect(of('dying')).toMatchObject({ outcome: 'failed', reason: expect.stringContaining('RangeError: deliberate') });
@@ -88,7 +96,11 @@ describe('a round', () => {
   it('a server that does not start, or has failed before its first slice, has a reason', async () => {
     const broken = [process.execPath, '-e', 'throw new TypeError("no")', '--'];
     const { of, loads } = await round(
-      [contestant('broken', broken), contestant('corrupt', faulty('corrupt', 20)), contestant('good', nodeNet)],
+      [
+        contestant('broken', broken),
+        { ...contestant('corrupt', faulty('corrupt', 20)), warmMessages: 100 },
+        contestant('good', nodeNet),
+      ],
       1,
     );
     expect(of('broken')).toMatchObject({ outcome: 'failed', reason: expect.stringContaining('TypeError: no') });

@@ -19,11 +19,18 @@ import { shuffled } from './statistics.js';
 /** A slice's own warm-up, in seconds: its connections are new, the server's code is warm. */
 export const SLICE_WARMUP = 0.05;
 
+/** Less than this the load clients do not measure. */
+const SHORTEST_SECONDS = 0.01;
+/** A warm-up that has not come to its messages by then ends all the same. */
+const LONGEST_WARMUP_SECONDS = 3;
+
 export interface Contestant<T> {
   target: T;
   setup: Setup;
   /** `false`: measured in one go, by a server of its own that lives no longer. */
   sliced: boolean;
+  /** The warm-up goes on until so many messages were answered: on a busy machine its seconds alone leave code cold. */
+  warmMessages: number;
 }
 
 export interface RoundOptions {
@@ -42,15 +49,17 @@ export interface RoundListener<T> {
 class Live<T> {
   readonly target: T;
   readonly #setup: Setup;
+  readonly #warmMessages: number;
   readonly #server: Server;
   readonly #results: LoadResult[] = [];
   readonly #slices: Slice[] = [];
   #failure: Loaded | undefined;
   #startupSeconds: number | undefined;
 
-  constructor({ target, setup }: Contestant<T>, server: Server) {
+  constructor({ target, setup, warmMessages }: Contestant<T>, server: Server) {
     this.target = target;
     this.#setup = setup;
+    this.#warmMessages = warmMessages;
     this.#server = server;
   }
 
@@ -58,9 +67,9 @@ class Live<T> {
     return this.#failure !== undefined;
   }
 
-  async #load(warmup: number, duration: number, onProgress: (progress: LoadProgress) => void): Promise<Loaded> {
+  async #load(changes: Partial<Setup['load']>, onProgress: (progress: LoadProgress) => void): Promise<Loaded> {
     this.#server.wake();
-    const load = { ...this.#setup.load, warmup, duration, longest: Math.max(duration, this.#setup.load.longest) };
+    const load = { ...this.#setup.load, ...changes };
     const loaded = await loadServer(this.#server, { ...this.#setup, load }, onProgress);
     if (loaded.outcome !== 'ok' || !loaded.load) this.#failure = loaded;
     else await this.#server.rest();
@@ -69,13 +78,18 @@ class Live<T> {
 
   /** The first load of a fresh server: only how long it took to be answered is kept. */
   async warmUp(onProgress: (progress: LoadProgress) => void): Promise<void> {
-    const { load } = await this.#load(0, this.#setup.load.warmup, onProgress);
+    const duration = Math.max(this.#setup.load.warmup, SHORTEST_SECONDS);
+    const atLeast = Math.max(this.#warmMessages, this.#setup.load.atLeast);
+    const longest = Math.max(duration, LONGEST_WARMUP_SECONDS);
+    const { load } = await this.#load({ warmup: 0, duration, atLeast, longest }, onProgress);
     this.#startupSeconds = load?.startupSeconds;
   }
 
   /** One of `passes` equal parts of the measured time. */
   async slice(pass: number, passes: number, position: number, onProgress: (progress: LoadProgress) => void) {
-    const { load } = await this.#load(SLICE_WARMUP, this.#setup.load.duration / passes, onProgress);
+    const { duration, longest } = this.#setup.load;
+    const slice = { warmup: SLICE_WARMUP, duration: duration / passes, longest: Math.max(duration / passes, longest) };
+    const { load } = await this.#load(slice, onProgress);
     if (this.failed || !load) return;
     this.#results.push(load);
     this.#slices.push({ pass, position, figures: figuresOf(load) });
@@ -132,11 +146,9 @@ export async function runRound<T>(
       listener.onStep(target, each instanceof Live ? 'slice' : 'whole');
     }
   }
-  for (const each of live) {
-    const measurement = await each.end();
-    if (signal.aborted) return done;
-    done.set(each.target, measurement);
-  }
+  const ends = await Promise.all(live.map(async (each) => [each.target, await each.end()] as const));
+  if (signal.aborted) return done;
+  for (const [target, measurement] of ends) done.set(target, measurement);
   return done;
 }
 

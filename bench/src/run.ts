@@ -14,10 +14,15 @@ const SERVER_SECONDS = 0.3;
 /** Starting the load client, connecting, coming to rest. */
 const CLIENT_SECONDS = 0.08;
 const IDLE_OPENING_SECONDS = 0.8;
+/** `arrivals` where each starts a thread or a process: until every client has had one turn. */
+const COLD_TURN_SECONDS = 1.5;
 
 /** `arrivals`: how long the clock goes on at the most until every client has had its turns: this, or so many times the duration. */
 const LONGEST_SECONDS = 5;
 const LONGEST_TIMES = 5;
+
+/** No warm-up sends more than this. */
+const WARM_BYTES = 2 ** 28;
 
 export interface WorkloadPlan {
   workload: Workload;
@@ -50,10 +55,17 @@ export function makePlan(options: BenchOptions): WorkloadPlan[] {
 
 function expectation(target: Target, { workload, passes }: WorkloadPlan, options: BenchOptions): Expectation {
   const { warmup, duration, settle } = options.preset;
-  const start = SERVER_SECONDS + CLIENT_SECONDS + warmup;
+  // In a flood the messages of the quiet connections are due at their own pace.
+  const pace = workload.shape === 'flood' ? (workload.intervalMs ?? 0) / 1000 / workload.connections : 0;
+  const start =
+    SERVER_SECONDS + CLIENT_SECONDS + Math.max(warmup, options.preset.warm ? workload.warmMessages * pace : 0);
   if (workload.shape === 'idle')
-    return { start: 0, slice: 0, whole: start - warmup + 2 * settle + IDLE_OPENING_SECONDS };
-  if (!isSliced(target, workload, passes)) return { start: 0, slice: 0, whole: start + duration };
+    return { start: 0, slice: 0, whole: SERVER_SECONDS + CLIENT_SECONDS + 2 * settle + IDLE_OPENING_SECONDS };
+  if (!isSliced(target, workload, passes)) {
+    const least =
+      workload.shape === 'arrivals' && target.coldConnections ? options.preset.turns * COLD_TURN_SECONDS : 0;
+    return { start: 0, slice: 0, whole: start + Math.max(duration, least) };
+  }
   return { start, slice: CLIENT_SECONDS + SLICE_WARMUP + duration / passes, whole: 0 };
 }
 
@@ -159,5 +171,7 @@ function contestant(
       collect: shape === 'idle',
     },
   };
-  return { target, setup, sliced: isSliced(target, workload, passes) };
+  // Large messages warm as much with fewer of them.
+  const warmMessages = preset.warm ? Math.ceil(Math.min(workload.warmMessages, WARM_BYTES / size)) : 0;
+  return { target, setup, sliced: isSliced(target, workload, passes), warmMessages };
 }

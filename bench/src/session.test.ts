@@ -149,6 +149,16 @@ describe.each(clients)('with the %s client', (kind, client) => {
     expect(reason).toMatch(message);
   });
 
+  it('what a pause of the server keeps back counts from when it was due: one pause is many slow messages', async () => {
+    const changes = { shape: 'flood', interval: 0.02, warmup: 0, duration: 1.2 } as const;
+    const { outcome, reason, load: result } = await run([...faulty('pause'), '--after', '400'], kind, client, changes);
+    expect(reason).toBeUndefined();
+    expect(outcome).toBe('ok');
+    // In 300 ms each of the 5 connections would have asked 15 times.
+    const slow = result!.latency.histogramNs.filter(([ns]) => ns > 50e6).reduce((sum, [, count]) => sum + count, 0);
+    expect(slow).toBeGreaterThan(30);
+  });
+
   it('messages larger than both socket buffers come through: the client reads while it writes', async () => {
     const { outcome, load: result } = await run(servers.at(-1)![1], kind, client, {
       connections: 2,

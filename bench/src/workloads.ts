@@ -12,6 +12,8 @@ export interface Workload {
   frame: 'u32' | null;
   /** `flood`: milliseconds from one message of a quiet connection to its next. */
   intervalMs?: number;
+  /** What a server answers, at the least, before anything of it is measured: a JavaScript engine compiles what it has seen often. */
+  warmMessages: number;
   /** The targets of a run without `--targets`. */
   targets: readonly string[];
   /** Which part of the preset's rounds it gets: the core cells all of them. */
@@ -30,6 +32,7 @@ export const workloads: readonly Workload[] = [
     size: 64,
     pipeline: 1,
     frame: null,
+    warmMessages: 20_000,
     targets: [...raw, 'select', 'node-net-again'],
     roundShare: 1,
   },
@@ -41,6 +44,7 @@ export const workloads: readonly Workload[] = [
     size: 64,
     pipeline: 16,
     frame: 'u32',
+    warmMessages: 320_000,
     targets: [...raw, 'select', 'framed'],
     roundShare: 1,
   },
@@ -52,8 +56,9 @@ export const workloads: readonly Workload[] = [
     size: 64,
     pipeline: 1,
     frame: null,
+    warmMessages: 5_000,
     targets: [...raw, ...styles],
-    roundShare: 0.6,
+    roundShare: 0.4,
   },
   {
     name: 'styles',
@@ -63,6 +68,7 @@ export const workloads: readonly Workload[] = [
     size: 64,
     pipeline: 1,
     frame: null,
+    warmMessages: 20_000,
     targets: ['c-epoll', 'node-net', 'reactor', ...styles],
     roundShare: 0.4,
   },
@@ -75,6 +81,7 @@ export const workloads: readonly Workload[] = [
     pipeline: 1,
     frame: null,
     intervalMs: 3,
+    warmMessages: 3_000,
     targets: [...raw, 'select'],
     roundShare: 0.6,
   },
@@ -86,6 +93,7 @@ export const workloads: readonly Workload[] = [
     size: 64,
     pipeline: 1,
     frame: null,
+    warmMessages: 0,
     targets: [...raw],
     roundShare: 0.2,
   },
@@ -93,7 +101,9 @@ export const workloads: readonly Workload[] = [
 
 export interface Preset {
   rounds: number;
-  /** Seconds: of load before anything of a fresh server is measured, */
+  /** Whether a fresh server answers the workload's `warmMessages` before anything of it is measured. */
+  warm: boolean;
+  /** Seconds: of load before that at the least, */
   warmup: number;
   /** measured in a round, in all, */
   duration: number;
@@ -105,9 +115,9 @@ export interface Preset {
 }
 
 export const presets = {
-  smoke: { rounds: 1, warmup: 0.1, duration: 0.2, slice: 0.1, settle: 0.4, turns: 1 },
-  quick: { rounds: 5, warmup: 0.4, duration: 0.75, slice: 0.25, settle: 0.6, turns: 2 },
-  full: { rounds: 15, warmup: 3, duration: 5, slice: 0.25, settle: 2, turns: 5 },
+  smoke: { rounds: 1, warm: false, warmup: 0.1, duration: 0.2, slice: 0.1, settle: 0.4, turns: 1 },
+  quick: { rounds: 5, warm: true, warmup: 0.4, duration: 0.75, slice: 0.25, settle: 0.6, turns: 2 },
+  full: { rounds: 15, warm: true, warmup: 2, duration: 3, slice: 0.25, settle: 2, turns: 5 },
 } as const satisfies Record<string, Preset>;
 
 /** Into how many slices a target's measured time of a round is cut. */

@@ -236,16 +236,7 @@ describeBackends('fairness', (stage) => {
         else bytes += chunk.length;
       },
     });
-    const floods = await Promise.all(Array.from({ length: 4 }, () => NetPeer.connect(address)));
-    let flooding = true;
-    const block = Buffer.alloc(1 << 20);
-    for (const { socket } of floods) {
-      const pump = () => {
-        while (flooding && socket.write(block));
-      };
-      socket.on('drain', pump);
-      pump();
-    }
+    const stops = await Promise.all(Array.from({ length: 4 }, () => flooding(address)));
     const quiet = await NetPeer.connect(address);
     for (let i = 0; i < 5; i += 1) await next();
     for (let i = 1; i <= 5; i += 1) {
@@ -254,10 +245,9 @@ describeBackends('fairness', (stage) => {
       await quiet.receives(i);
       answered.add(bytes - before);
     }
-    flooding = false;
+    for (const stop of stops) stop();
     expect(bytes).toBeGreaterThan(0);
     expect(reactor.metrics.budgetHits).toBeGreaterThan(0);
-    for (const { socket } of floods) socket.destroy();
   });
 
   it('no turn receives more than the byte budget and the chunk that met it (42)', async () => {
@@ -288,21 +278,13 @@ describeBackends('fairness', (stage) => {
         if (chunk.length < 64) connection.write(chunk);
       },
     });
-    const flood = await NetPeer.connect(address);
-    let flooding = true;
-    const block = Buffer.alloc(1 << 20);
-    const pump = () => {
-      while (flooding && flood.socket.write(block));
-    };
-    flood.socket.on('drain', pump);
-    pump();
+    const stop = await flooding(address);
     const quiet = await Promise.all(Array.from({ length: 10 }, () => NetPeer.connect(address)));
     for (let round = 1; round <= 5; round += 1) {
       for (const peer of quiet) peer.write('ping');
       await Promise.all(quiet.map((peer) => peer.receives(4 * round)));
     }
-    flooding = false;
-    flood.socket.destroy();
+    stop();
   });
 
   for (const byteBudget of [LARGEST_READ / 4, 4 * LARGEST_READ]) {

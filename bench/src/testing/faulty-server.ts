@@ -1,4 +1,4 @@
-/** A server with a fault, for the harness's own tests: `--fault corrupt | stall | close | exit | deaf`, after the given number of chunks. */
+/** A server with a fault, for the harness's own tests: `--fault corrupt | stall | close | exit | deaf | pause`, after the given number of chunks. */
 import { type AddressInfo, createServer } from 'node:net';
 import { parseArgs } from 'node:util';
 
@@ -12,11 +12,18 @@ const { values } = parseArgs({
 });
 let left = Number(values.after);
 if (values.fault === 'deaf') process.on('SIGTERM', () => {});
+/** Keeps the loop, and with it all connections, waiting once. */
+function pause(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
 const server = createServer({ noDelay: true }, (socket) => {
   socket.on('error', () => socket.destroy());
   socket.on('data', (data) => {
     left--;
     if (left === 0 && values.fault === 'corrupt') data[data.length >> 1]! ^= 1;
+    if (left === 0 && values.fault === 'pause') pause(300);
     if (left <= 0 && values.fault === 'stall') return;
     if (left <= 0 && values.fault === 'close') return socket.end();
     if (left <= 0 && values.fault === 'exit') throw new RangeError('deliberate');
