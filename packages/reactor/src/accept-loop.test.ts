@@ -90,10 +90,20 @@ describe('the accept loop', () => {
     for (const error of [null, undefined, new Error('?')]) expect(isTransient(error)).toBe(false);
   });
 
-  it('a budget of nothing but refusals is a failure: what refuses them may not take them away', () => {
+  it('a budget of nothing but refusals is a failure: what refuses them does not take them away', () => {
     const { told, rests, turn, registration } = stage(['EPERM', 'EPERM', 'EPERM', 'EPERM', 'EPERM'], { budget: 4 });
     turn();
     expect([told, rests, registration.interest]).toEqual([['EPERM'], [100], 0]);
+  });
+
+  it('a storm of lost connections is none, and keeps to the budget of a turn (51, A1)', () => {
+    const { told, rests, turn } = stage([...Array<string>(9).fill('ECONNABORTED'), 'connection'], { budget: 4 });
+    for (let i = 0; i < 2; i += 1) {
+      turn();
+      expect([told, rests]).toEqual([[], []]);
+    }
+    turn();
+    expect([told, rests]).toEqual([['accepted'], []]);
   });
 
   it.each(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EINVAL'])('rests after %s, once for each failure (A3)', (code) => {

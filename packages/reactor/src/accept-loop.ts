@@ -163,7 +163,7 @@ export class AcceptLoop {
       this.#rearm();
       return;
     }
-    let lost: Error | null = null;
+    let lost: NodeJS.ErrnoException | null = null;
     for (let left = this.#settings.budget; left > 0; left -= 1) {
       let socket: Socket | null;
       try {
@@ -182,8 +182,8 @@ export class AcceptLoop {
       this.#sink.accepted(socket);
       if (!this.#running || this.#socket.closed) return;
     }
-    // A refusal that does not take the connection out of the queue (a security module's EPERM) comes again and again.
-    if (lost !== null) this.#starve(lost);
+    // A security module's refusal leaves the connection in the queue: it comes again and again.
+    if (lost?.code === 'EPERM') this.#starve(lost);
   }
 
   #starve(error: Error): void {
