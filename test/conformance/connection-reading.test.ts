@@ -244,4 +244,34 @@ describeBackends('connection reading', (stage) => {
     peer.write('two');
     expect((await second).toString()).toBe('two');
   });
+
+  it.each([
+    ['its own', false],
+    ['borrowed', true],
+  ])('a chunk whose memory is transferred, %s, takes nothing of what comes later', async (_what, borrowChunks) => {
+    const reactor = stage.reactor();
+    const heard = new Log<string>();
+    let taken: ArrayBuffer | undefined;
+    const { peer } = await connected(
+      reactor,
+      {
+        data(_connection, chunk) {
+          heard.add(chunk.toString());
+          if (taken !== undefined) return;
+          try {
+            taken = structuredClone(chunk.buffer as ArrayBuffer, { transfer: [chunk.buffer as ArrayBuffer] });
+          } catch {
+            taken = new ArrayBuffer(0);
+          }
+        },
+      },
+      { borrowChunks },
+    );
+    peer.write('first');
+    await heard.reaches(1);
+    peer.write('SECOND');
+    await heard.reaches(2);
+    expect(heard.entries).toEqual(['first', 'SECOND']);
+    expect(Buffer.from(taken as ArrayBuffer).includes('SECOND')).toBe(false);
+  });
 });

@@ -30,6 +30,7 @@ export class ReceivedAhead {
     registers[REGISTER_FD] = id;
     registers[REGISTER_OFFSET] = from;
     registers[REGISTER_LENGTH] = count;
+    this.#chunks.ensure();
     this.#pool = this.#chunks.pool;
     this.#core.receiveAhead();
     const left = registers[REGISTER_OFFSET] as number;

@@ -3,6 +3,7 @@
  * native core in the same crossing; a larger one takes the block along, and a new one is made. So a chunk belongs to
  * its receiver, a kept chunk retains at most 8 KiB (64 KiB for a large read), and an idle connection holds no memory.
  */
+import { markAsUntransferable } from 'node:worker_threads';
 import { type Core, REGISTER_FD, REGISTER_OFFSET, REGISTER_RESULT } from '../../native.js';
 
 const BLOCK_BYTES = 64 * 1024;
@@ -23,19 +24,33 @@ function allocate(bytes: number): ArrayBuffer {
 export class ChunkReader {
   readonly #core: Core;
   readonly #registers: Int32Array;
-  #block = allocate(BLOCK_BYTES);
+  #block: ArrayBuffer;
   /** Where small reads stand, until it is full and another takes its place. */
-  pool: ArrayBuffer = allocate(POOL_BYTES);
+  pool: ArrayBuffer;
+  /** As the core has them: empty once their memory was transferred by somebody who got a chunk of it. */
+  #blockBytes: Uint8Array;
+  #poolBytes: Uint8Array;
 
   constructor(core: Core, registers: Int32Array) {
     this.#core = core;
     this.#registers = registers;
-    core.setBlock(new Uint8Array(this.#block));
-    core.setPool(new Uint8Array(this.pool), 0);
+    this.#block = allocate(BLOCK_BYTES);
+    this.#blockBytes = new Uint8Array(this.#block);
+    core.setBlock(this.#blockBytes);
+    this.pool = allocate(POOL_BYTES);
+    this.#poolBytes = new Uint8Array(this.pool);
+    this.#setPool(0);
+  }
+
+  /** To be called before each crossing that may write to them: the core knows addresses, and must not know stale ones. */
+  ensure(): void {
+    if (this.#blockBytes.length === 0) this.#renewBlock();
+    if (this.#poolBytes.length === 0) this.#renewPool(0);
   }
 
   /** Reads from `fd`: the count, or a negative errno. {@link take} gives the bytes, and must follow at once. */
   read(fd: number, borrow: boolean): number {
+    this.ensure();
     if (borrow) return this.#core.borrow(fd);
     this.#registers[REGISTER_FD] = fd;
     this.#core.receive();
@@ -53,16 +68,32 @@ export class ChunkReader {
   takeLeft(count: number): Buffer {
     const chunk = new View(this.#block, 0, count);
     if (count < SMALL_BYTES) return this.#refill(chunk);
-    this.#block = allocate(BLOCK_BYTES);
-    this.#core.setBlock(new Uint8Array(this.#block));
+    this.#renewBlock();
     return chunk;
   }
 
   #refill(bytes: Uint8Array): Buffer {
-    this.pool = allocate(POOL_BYTES);
+    this.#renewPool((bytes.length + 7) & ~7);
     const chunk = new View(this.pool, 0, bytes.length);
     chunk.set(bytes);
-    this.#core.setPool(new Uint8Array(this.pool), (bytes.length + 7) & ~7);
     return chunk;
+  }
+
+  #renewBlock(): void {
+    this.#block = allocate(BLOCK_BYTES);
+    this.#blockBytes = new Uint8Array(this.#block);
+    this.#core.setBlock(this.#blockBytes);
+  }
+
+  #renewPool(offset: number): void {
+    this.pool = allocate(POOL_BYTES);
+    this.#poolBytes = new Uint8Array(this.pool);
+    this.#setPool(offset);
+  }
+
+  #setPool(offset: number): void {
+    // As Node's own pool: several receivers hold parts of it.
+    markAsUntransferable(this.pool);
+    this.#core.setPool(this.#poolBytes, offset);
   }
 }
