@@ -179,4 +179,19 @@ describeBackends('connection iteration', (stage) => {
     expect(count).toBe(1);
     await until(() => connection.closed);
   });
+
+  it('close while an end or a reset waits for the loop does not wait for lingerMs (83)', async () => {
+    const reactor = stage.reactor();
+    for (const way of ['end', 'reset'] as const) {
+      const { connection, peer } = await connected(reactor);
+      const iterator = connection[Symbol.asyncIterator]();
+      peer.write('x');
+      await iterator.next();
+      peer[way]();
+      await until(() => !connection.flowing);
+      const began = performance.now();
+      await connection.close({ lingerMs: 60_000 });
+      expect(performance.now() - began).toBeLessThan(5000);
+    }
+  });
 });

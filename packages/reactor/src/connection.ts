@@ -347,7 +347,11 @@ export class Connection<Context = {}>
     if (this.#closed !== null) return closed;
     this.#flags |= DISCARDING;
     this.end();
-    if (this.#flow === PAUSED) this.#setFlow(FLOWING);
+    if (this.#flow === PAUSED) {
+      this.#setFlow(FLOWING);
+      // The end or the error may be among what was kept.
+      if (this.#rare().kept.length > 0) this.#tellKeptLater();
+    }
     this.#lingerFor(lingerMs);
     return closed;
   }
@@ -497,7 +501,7 @@ export class Connection<Context = {}>
 
   /** What has come can be told now; otherwise it is kept, and nothing more is read, until the iterator asks. */
   #admits(item: Buffer | 0 | SocketError): boolean {
-    if ((this.#flags & ITERATING) === 0) return true;
+    if ((this.#flags & ITERATING) === 0 || (this.#flags & DISCARDING) !== 0) return true;
     const { iterator, kept } = this.#rare();
     if (iterator?.waiting === true) return true;
     kept.unshift(item instanceof Uint8Array && this.#kind.settings.borrowChunks ? Buffer.from(item) : item);
@@ -606,7 +610,7 @@ export class Connection<Context = {}>
     }
     const error = socketError('ETIMEDOUT', kind === 'write' ? 'send' : 'recv', this.remoteAddress);
     error.message += `: ${WHAT_TIMED_OUT[kind]} for ${ms} ms`;
-    this.#finish({ by: 'error', error });
+    this.#fail(error);
   }
 
   // --- the flow ------------------------------------------------------------------------------------------------------
@@ -771,7 +775,7 @@ export class Connection<Context = {}>
       return;
     }
     const told = (this.#flags & DISCARDING) === 0;
-    if (told && !this.#admits(0)) return;
+    if (!this.#admits(0)) return;
     this.#flow = ENDED;
     if (this.#timeouts !== null) this.#timeouts.readingSince = Number.POSITIVE_INFINITY;
     if (told) {
@@ -870,6 +874,7 @@ export class Connection<Context = {}>
     if (this.bufferedBytes === 0 && (this.#flags & BLOCKED) === 0) {
       try {
         sent = Math.max(0, this.#socket.send(chunk));
+        if ((this.#flags & TIMED) !== 0 && sent > 0) this.#noteSent();
       } catch (error) {
         this.#breakPipe(error as SocketError);
         return;
@@ -992,6 +997,7 @@ export class Connection<Context = {}>
     this.#chunk = null;
     this.#queue = null;
     this.#flags &= ~BLOCKED;
+    if (this.#timeouts !== null) this.#timeouts.blockedSince = Number.POSITIVE_INFINITY;
   }
 
   /**
