@@ -11,11 +11,14 @@ interface Row {
   readonly entries: readonly string[];
 }
 
-/** The rows of both tables: `| key | what | entry<br>entry |`. */
+/** `- **key** what`, and below it one `  - entry` after the other. */
 const rows: Row[] = text('docs/coverage.md')
-  .split('\n')
-  .map((line) => /^\| (\d+|[A-Z]\d+) +\| [^|]+ \| (.+) \|$/.exec(line))
-  .flatMap((match) => (match === null ? [] : { key: match[1] as string, entries: (match[2] as string).split('<br>') }));
+  .split(/^- (?=\*\*)/m)
+  .slice(1)
+  .map((item) => ({
+    key: /^\*\*(\w+)\*\* \S/.exec(item)?.[1] ?? '?',
+    entries: item.split('\n').flatMap((line) => /^ {2}- (.*)$/.exec(line)?.[1] ?? []),
+  }));
 
 /** How many there are of each kind of trap. */
 const TRAPS = { D: 23, A: 9, C: 6, R: 6, W: 9, U: 5, L: 10 };
@@ -29,7 +32,7 @@ function keys(): string[] {
 }
 
 describe('docs/coverage.md', () => {
-  it('has one row for each item and each trap, in their order', () => {
+  it('has one entry for each item and each trap, in their order', () => {
     expect(rows.map(({ key }) => key)).toEqual(keys());
   });
 
@@ -49,7 +52,9 @@ describe('docs/coverage.md', () => {
   });
 
   it('names a test in each row, or says what is pending, or why there is none', () => {
-    const bare = rows.filter(({ entries }) => entries.some((entry) => entry.trim().length < 10)).map(({ key }) => key);
+    const bare = rows
+      .filter(({ entries }) => entries.length === 0 || entries.some((entry) => entry.length < 10))
+      .map(({ key }) => key);
     expect(bare).toEqual([]);
     for (const { key, entries } of rows)
       for (const entry of entries)

@@ -13,7 +13,7 @@ import { runNode } from '../support/node-process.js';
 const GUIDES = fileURLToPath(new URL('../../docs/guides', import.meta.url));
 const TEST_FOLDER = fileURLToPath(new URL('..', import.meta.url));
 /** A snippet ends by itself long before that. */
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 30_000;
 
 interface Snippet {
   /** Where it stands: `reactor.md:42`. */
