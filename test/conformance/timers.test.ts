@@ -11,11 +11,11 @@ describeBackends('timers', (stage) => {
     const reactor = stage.reactor();
     const order = new Log<string>();
     for (const [name, ms] of [
-      ['c', 30],
-      ['a', 10],
-      ['d', 30],
-      ['b', 20],
-      ['e', 30],
+      ['c', 300],
+      ['a', 100],
+      ['d', 300],
+      ['b', 200],
+      ['e', 300],
     ] as const)
       reactor.setTimer(ms, () => order.add(name));
     await order.reaches(5);

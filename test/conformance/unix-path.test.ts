@@ -101,7 +101,7 @@ describeBackends('unix paths', (stage) => {
     expect((await rejection(reactor.listen({ path: missing }))).code).toMatch(/^(ENOENT|EACCES)$/);
   });
 
-  stage.needs('rawDescriptors')('a path that is too long is ENAMETOOLONG (93)', async () => {
+  it('a path that is too long is ENAMETOOLONG (93)', async () => {
     const long = path.join(path.dirname(freePath()), 'x'.repeat(120));
     expect(await rejection(stage.reactor().listen({ path: long }))).toMatchObject({ code: 'ENAMETOOLONG' });
   });

@@ -4,6 +4,9 @@ import { type Address, checkAddress, type Family, isUnixAddress, toLiteral } fro
 import { misuse, notSupported, socketError } from '../../errors.js';
 import { emulatedCapabilities } from './capabilities.js';
 
+/** `sun_path` less its final NUL: unix(7); 104 bytes on the BSDs and macOS. */
+const LONGEST_PATH = { linux: 107, win32: Number.POSITIVE_INFINITY }[process.platform as string] ?? 103;
+
 /**
  * What node:net's `listen` and `connect` take. Throws `ERR_REACTOR_ADDRESS` where the address is not of the socket's
  * family, `ERR_REACTOR_NAME` for a name, `ENOTSUP` for what node:net cannot express.
@@ -15,6 +18,8 @@ export function toEndpoint(value: unknown, family: Family, verb: string): Addres
       throw misuse('ERR_REACTOR_ADDRESS', `${verb}: an ${family} socket takes { host, port }, got a path`);
     if (address.path.startsWith('\0') && !emulatedCapabilities.abstractUnix)
       throw notSupported(verb, 'abstractUnix', 'emulated');
+    // libuv cuts a longer one, and another path would come to be.
+    if (Buffer.byteLength(address.path) > LONGEST_PATH) throw socketError('ENAMETOOLONG', verb, address);
     return { path: address.path };
   }
   if (family !== 'ipv4' && family !== 'ipv6')
