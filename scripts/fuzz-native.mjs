@@ -249,6 +249,16 @@ const FD = () => {
   return open.size === 0 ? -1 : pick([...open]);
 };
 
+/** Open ones, of this process's own, or what is none. */
+const DESCRIPTORS = () => {
+  if (chance(0.2)) return INT32S(false)();
+  const list = Int32Array.from({ length: pick([1, 1, 2, 10, 253, 254]) }, () => {
+    const fd = FD();
+    return fd instanceof Wrong ? -1 : fd;
+  });
+  return list;
+};
+
 function note(fd) {
   open.add(fd);
   freed.delete(fd);
@@ -380,7 +390,7 @@ const CASES = {
   setPackedPeer: {
     args: [
       () =>
-        chance(0.7) ? new Wrong(pick([wrongTypes(), new Int32Array(2), new Float64Array(0)])) : new Float64Array(1),
+        chance(0.7) ? new Wrong(pick([wrongTypes(), new Int32Array(2), new Float64Array(1)])) : new Float64Array(2),
     ],
   },
   acceptedAddress: { args: [], returns: ADDRESSED },
@@ -454,6 +464,24 @@ const CASES = {
   sendAllSync: { args: [FD, BYTES, TIMEOUT] },
   waitSync: { args: [FD, INTEREST, TIMEOUT] },
   look: { args: [INT32S(false), INT32S(false), SIZE, TIMEOUT] },
+  tcpInfo: { args: [FD], returns: ['object'] },
+  peerCredentials: { args: [FD], returns: ['object'] },
+  group: { args: [FD, int([0, 1]), INT, KIND, HOST, HOST], least: 5 },
+  setGroupInterface: { args: [FD, INT, KIND, HOST] },
+  interfaceIndex: { args: [HOST] },
+  interfaceName: { args: [INT], returns: ['string'] },
+  recvBatch: { args: [FD, BYTES, SIZE, BYTES, INT32S(false)] },
+  sendBatch: { args: [FD, BYTES, SIZE, BYTES, INT32S(false), SIZE, SIZE] },
+  recvFrom: { args: [FD, BYTES, int([0, 1, 2, 3, 64, -1])] },
+  sendTo: { args: [FD, BYTES, int([0, 2, 4, 6, 64, -1]), ...ADDRESS] },
+  takeQueuedError: { args: [FD] },
+  encodeAddress: { args: [BYTES, ...ADDRESS] },
+  decodeAddress: { args: [BYTES, SIZE], returns: ADDRESSED },
+  sendDescriptors: { args: [FD, DESCRIPTORS, BYTES] },
+  recvDescriptors: {
+    args: [FD, BYTES, INT32S(false)],
+    after: ([, , into]) => into.subarray(2, 2 + into[0]).forEach(note),
+  },
 };
 
 const NAMES = Object.keys(CASES);

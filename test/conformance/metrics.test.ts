@@ -1,5 +1,5 @@
 /** What the counters of a reactor say, against what its peers have seen. */
-import { MSG_PEEK, type ReactorMetrics, type Socket, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
+import { DatagramBatch, MSG_PEEK, type ReactorMetrics, type Socket, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
 import { closing, connected, serving } from '../support/connections.js';
@@ -214,5 +214,21 @@ describeBackends('metrics', (stage) => {
     const { turns } = reactor.metrics;
     reactor.close();
     expect(reactor.metrics).toMatchObject({ turns, registrations: 0 });
+  });
+
+  stage.needs('datagramBatch')('the bytes of datagrams, one by one and in batches, are counted once (101)', () => {
+    const reactor = stage.reactor();
+    const [from, to] = reactor.socketPair({ type: 'datagram' }).map(owned) as [Socket, Socket];
+    const sent = new DatagramBatch(4, 100);
+    for (const bytes of [10, 20, 30]) sent.add(Buffer.alloc(bytes));
+    expect(from.sendBatch(sent)).toBe(3);
+    expect(from.send(Buffer.alloc(7))).toBe(7);
+    expect(reactor.metrics).toMatchObject({ bytesOut: 67, bytesIn: 0 });
+    const got = new DatagramBatch(2, 100);
+    expect(to.recvBatch(got)).toBe(2);
+    expect(to.recvFrom(Buffer.alloc(100), MSG_PEEK)?.bytes).toBe(30);
+    expect(to.recvFrom(Buffer.alloc(100))?.bytes).toBe(30);
+    expect(to.recv(Buffer.alloc(100))).toBe(7);
+    expect(reactor.metrics).toMatchObject({ bytesOut: 67, bytesIn: 67 });
   });
 });

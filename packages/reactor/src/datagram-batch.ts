@@ -76,6 +76,13 @@ export class DatagramMemory {
     this.#decode = decode;
   }
 
+  /** The bytes of the payloads from `start` to `end`. */
+  bytes(start: number, end: number): number {
+    let sum = 0;
+    for (let i = start; i < end; i += 1) sum += this.headers[i * HEADER_WORDS + LENGTH] as number;
+    return sum;
+  }
+
   /** One datagram behind the others; its payload stands in its slot already. */
   append(bytes: number, address: Address | undefined, truncated: boolean): void {
     const at = this.count * HEADER_WORDS;
