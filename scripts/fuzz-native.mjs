@@ -353,10 +353,11 @@ function load(id = false) {
 
 // --- the cases -------------------------------------------------------------------------------------------------------
 
+const SO_LINGER = 13;
 const LEVELS = ['SOL_SOCKET', 'IPPROTO_TCP', 'IPPROTO_IP', 'IPPROTO_IPV6'].map((name) => core.constants[name]);
-/** Not SO_LINGER: it makes close wait. */
+/** Not SO_LINGER, nor another name with its number: it makes close wait. */
 const OPTIONS = Object.entries(core.constants)
-  .filter(([name]) => /^(SO|TCP|IP|IPV6)_/.test(name) && name !== 'SO_LINGER')
+  .filter(([name, value]) => /^(SO|TCP|IP|IPV6)_/.test(name) && value !== SO_LINGER)
   .map(([, value]) => value);
 const LEVEL = int(LEVELS);
 const OPTION = int(OPTIONS);

@@ -99,44 +99,18 @@ describeBackends('diagnostics', (stage) => {
   });
 
   stage.needs('rawDescriptors')('a failure to accept is published each time that it happens', async () => {
-    const { code, lines, stderr } = await runNode(
-      `
-      import { subscribe } from 'node:diagnostics_channel';
-      import { openSync, closeSync } from 'node:fs';
-      import { connect } from 'node:net';
-      import { Reactor } from '@fdset/reactor';
-      const reactor = new Reactor();
-      let told = 0;
-      const listener = await reactor.serve({ host: '127.0.0.1', port: 0 }, { data() {} });
-      listener.on('error', () => { told += 1; });
-      const { port } = listener.socket.localAddress;
-      const client = connect(port, '127.0.0.1');
-      await new Promise((resolve) => client.once('connect', resolve));
-      listener.pause();
-      const second = connect(port, '127.0.0.1');
-      await new Promise((resolve) => second.once('connect', resolve));
-      const fds = [];
-      try { for (;;) fds.push(openSync('/dev/null')); } catch {}
-      let published = 0;
-      await new Promise((resolve) => {
-        subscribe('fdset:accept:error', ({ listener: of, error }) => {
-          if (of !== listener || error.code !== 'EMFILE') console.log('wrong', error);
-          published += 1;
-          if (published === 2) resolve();
-        });
-        listener.resume();
-      });
-      for (const fd of fds) closeSync(fd);
-      console.log(published, told);
-      client.destroy();
-      second.destroy();
-      await listener.close();
-      process.exit(0);
-    `,
-      { backend: stage.backend, through: ['prlimit', '--nofile=64:64'] },
-    );
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(lines).toEqual(['2 1']);
+    const published = heard('fdset:accept:error');
+    const reactor = stage.reactor({ faults: { calls: { accept: { ENOBUFS: [1, 2] } } } });
+    const { listener, address, next } = await serving(reactor);
+    const told = new Log<string>();
+    listener.on('error', (error) => told.add((error as NodeJS.ErrnoException).code ?? ''));
+    const [peer] = await Promise.all([NetPeer.connect(address), next()]);
+    expect(published.entries).toMatchObject([
+      { listener, error: { code: 'ENOBUFS' } },
+      { listener, error: { code: 'ENOBUFS' } },
+    ]);
+    expect(told.entries).toEqual(['ENOBUFS']);
+    peer.end();
   });
 
   it('a listener that is closed within a subscriber listens no more', async () => {

@@ -192,7 +192,8 @@ class Connecting {
       return socket;
     } catch (error) {
       this.#sockets.delete(socket);
-      socket.close();
+      // It is closed already where the connect is over, and where it was reset.
+      if (!socket.closed) socket.close();
       throw error;
     }
   }
