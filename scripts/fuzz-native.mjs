@@ -249,14 +249,13 @@ const FD = () => {
   return open.size === 0 ? -1 : pick([...open]);
 };
 
-/** Open ones, of this process's own, or what is none. */
+/** Not those of the process itself: what is received is used like any other, and its standard streams block. */
 const DESCRIPTORS = () => {
-  if (chance(0.2)) return INT32S(false)();
-  const list = Int32Array.from({ length: pick([1, 1, 2, 10, 253, 254]) }, () => {
+  if (chance(0.2)) return new Wrong(pick([wrongTypes(), new Uint8Array(64), new Int32Array(0), new Int32Array(254)]));
+  return Int32Array.from({ length: pick([1, 1, 2, 10, 253]) }, () => {
     const fd = FD();
     return fd instanceof Wrong ? -1 : fd;
   });
-  return list;
 };
 
 function note(fd) {

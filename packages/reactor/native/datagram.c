@@ -163,7 +163,7 @@ static napi_value take_queued_error(napi_env env, napi_callback_info info) {
   do {
     message.msg_namelen = sizeof call.state->peer;
     message.msg_controllen = sizeof control;
-    count = recvmsg(fd, &message, MSG_ERRQUEUE);
+    count = recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
   } while (count < 0 && errno == EINTR);
   /* Families without an error queue say so in several ways; an empty one says EAGAIN. */
   if (count < 0) return fds_number(env, errno == EBADF ? -EBADF : 0);
