@@ -407,20 +407,19 @@ describeBackends('connect', (stage) => {
     owned(await reactor.listen(address));
   });
 
-  it('a connect that is refused at once throws there and then, and rejects the reactor’s (65)', async () => {
+  it('a connect that is refused at once fails once, by hand and by the reactor (65)', async () => {
     const reactor = stage.reactor();
     const { peer, address } = await fullUnixQueue();
     await peer.do('close');
     const told = { code: 'ECONNREFUSED', syscall: 'connect', address: address.path };
-    const connecting = reactor.connect(address);
-    expect(await rejection(connecting)).toMatchObject(told);
+    expect(await rejection(reactor.connect(address))).toMatchObject(told);
     const socket = owned(reactor.socket({ family: 'unix' }));
-    const attempt = async () => {
-      if (socket.connect(address) === 'connected') return;
+    const byHand = async () => {
+      socket.connect(address);
       await reactor.select([], [socket], [socket]);
       socket.finishConnect();
     };
-    expect(await rejection(attempt())).toMatchObject(told);
+    expect(await rejection(byHand())).toMatchObject(told);
   });
 
   stage.needs('rawDescriptors')(
