@@ -407,6 +407,36 @@ describeBackends('connect', (stage) => {
     owned(await reactor.listen(address));
   });
 
+  it('a connect that is refused at once fails once, by hand and by the reactor (65)', async () => {
+    const reactor = stage.reactor();
+    const { peer, address } = await fullUnixQueue();
+    await peer.do('close');
+    const told = { code: 'ECONNREFUSED', syscall: 'connect', address: address.path };
+    expect(await rejection(reactor.connect(address))).toMatchObject(told);
+    const socket = owned(reactor.socket({ family: 'unix' }));
+    const byHand = async () => {
+      socket.connect(address);
+      await reactor.select([], [socket], [socket]);
+      socket.finishConnect();
+    };
+    expect(await rejection(byHand())).toMatchObject(told);
+  });
+
+  stage.needs('rawDescriptors')(
+    'a reset between the handshake and its event is ECONNRESET, not a refusal (C6)',
+    async () => {
+      const reactor = stage.reactor();
+      const listener = owned(await reactor.listen({ host: '127.0.0.1', port: 0 }));
+      const socket = owned(reactor.socket());
+      expect(socket.connect(listener.localAddress as InetAddress)).toBe('connecting');
+      reactor.selectSync([listener], [], []);
+      listener.accept()?.reset();
+      const [, writable] = await reactor.select([], [socket], []);
+      expect(writable).toEqual([socket]);
+      expect(thrown(() => socket.finishConnect())).toMatchObject({ code: 'ECONNRESET', syscall: 'connect' });
+    },
+  );
+
   it('a unix connect to a full queue waits for room (63)', async () => {
     const reactor = stage.reactor();
     const { peer, address } = await fullUnixQueue();
