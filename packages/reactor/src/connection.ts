@@ -68,7 +68,7 @@ import type { Timer } from './timers.js';
 import { isGone, transferred, WriteQueue } from './write-queue.js';
 
 const DEFAULT_LINGER_MS = 2000;
-/** Queued bytes that leave at once, without waiting for the end of the turn. */
+/** Beyond as many queued bytes they leave at once, without waiting for the end of the turn. */
 const FLUSH_BYTES = 64 * 1024;
 /** What comes in is not simply handed on. */
 const UNUSUAL = DISCARDING | TIMED | ITERATING;
@@ -285,7 +285,7 @@ export class Connection<Context = {}>
     else if (chunk.length > 0) this.#push(chunk);
     let buffered = this.bufferedBytes;
     if ((this.#flags & BLOCKED) === 0) {
-      if (buffered < FLUSH_BYTES) this.#depart();
+      if (buffered <= FLUSH_BYTES) this.#depart();
       else {
         this.#flushQueue();
         buffered = this.bufferedBytes;
