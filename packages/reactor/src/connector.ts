@@ -192,7 +192,8 @@ class Connecting {
       return socket;
     } catch (error) {
       this.#sockets.delete(socket);
-      socket.close();
+      // The end of the whole attempt may have closed it: what this waited for has failed of that.
+      if (!socket.closed) socket.close();
       throw error;
     }
   }
