@@ -69,6 +69,13 @@ export class DatagramMemory {
     return decoded;
   }
 
+  /** How many bytes the datagrams from `start` to `end` have together. */
+  bytes(start: number, end: number): number {
+    let total = 0;
+    for (let i = start; i < end; i += 1) total += this.#header(i, LENGTH);
+    return total;
+  }
+
   /** `count` datagrams were written from the beginning on, with raw addresses that `decode` understands. */
   received(count: number, decode: AddressDecoder): void {
     this.count = count;

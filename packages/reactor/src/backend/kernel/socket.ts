@@ -2,7 +2,7 @@
 import { constants as os } from 'node:os';
 import type { Address, Family } from '../../address.js';
 import { checkBacklog, checkFlags, checkRange, checkTimeout } from '../../arguments.js';
-import type { DatagramBatch } from '../../datagram-batch.js';
+import { type DatagramBatch, memoryOf } from '../../datagram-batch.js';
 import { describe, misuse, outOfRange, SocketError, socketError } from '../../errors.js';
 import type { Traffic } from '../../metrics.js';
 import { BAD_ARGUMENT, type Core } from '../../native.js';
@@ -234,7 +234,7 @@ export class KernelSocket implements BackendSocket {
   }
 
   recvFrom(into: Uint8Array, flags = 0): ReceivedDatagram | null {
-    const { core, packedPeer } = this.#kind.context;
+    const { core, packedPeer, traffic } = this.#kind.context;
     const bytes = core.recvFrom(this.#fd, into, flags);
     if (bytes === -EAGAIN) return null;
     if (bytes === BAD_ARGUMENT) {
@@ -246,6 +246,7 @@ export class KernelSocket implements BackendSocket {
     const truncated = packedPeer[1] !== 0;
     const address = packed >= 0 ? unpackPeer(packed) : this.#sender();
     if (bytes === 0) this.#endOfStream();
+    if ((flags & MSG_PEEK) === 0) traffic.bytesIn += bytes;
     return { bytes, address, truncated };
   }
 
@@ -256,9 +257,13 @@ export class KernelSocket implements BackendSocket {
   }
 
   sendTo(from: Uint8Array, to: Address, flags = 0): number {
+    const { core, traffic } = this.#kind.context;
     const { kind, text, port, flow, scope } = this.#address(to, 'sendto');
-    const count = this.#kind.context.core.sendTo(this.#fd, from, flags, kind, text, port, flow, scope);
-    if (count >= 0) return count;
+    const count = core.sendTo(this.#fd, from, flags, kind, text, port, flow, scope);
+    if (count >= 0) {
+      traffic.bytesOut += count;
+      return count;
+    }
     if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
     if (count === BAD_ARGUMENT) {
       checkRange(from, 0, undefined, 'sendTo');
@@ -269,16 +274,25 @@ export class KernelSocket implements BackendSocket {
 
   recvBatch(batch: DatagramBatch): number {
     this.#checkBatching('recvmmsg');
-    const count = receiveBatch(this.#kind.context.core, this.#fd, batch);
-    if (count >= 0) return count;
+    const { core, traffic } = this.#kind.context;
+    const count = receiveBatch(core, this.#fd, batch);
+    if (count >= 0) {
+      traffic.bytesIn += memoryOf(batch, 'recvBatch').bytes(0, count);
+      return count;
+    }
     if (count === -EAGAIN) return WOULD_BLOCK;
     throw new SocketError(count, 'recvmmsg', this.remoteAddress);
   }
 
   sendBatch(batch: DatagramBatch, start?: number, end?: number): number {
     this.#checkBatching('sendmmsg');
-    const count = sendBatch(this.#kind.context.core, this.#fd, this.family, batch, start, end);
-    if (count >= 0) return count;
+    const { core, traffic } = this.#kind.context;
+    const count = sendBatch(core, this.#fd, this.family, batch, start, end);
+    if (count >= 0) {
+      const from = start ?? 0;
+      traffic.bytesOut += memoryOf(batch, 'sendBatch').bytes(from, from + count);
+      return count;
+    }
     if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
     const to = batch.address(start ?? 0);
     throw new SocketError(count, 'sendmmsg', isUnnamed(to) ? this.remoteAddress : to);
@@ -287,8 +301,12 @@ export class KernelSocket implements BackendSocket {
   sendDescriptors(descriptors: readonly number[], payload: Uint8Array): number {
     this.#checkPassing('sendmsg');
     const packed = packDescriptors(descriptors);
-    const count = this.#kind.context.core.sendDescriptors(this.#fd, packed, payload);
-    if (count >= 0) return count;
+    const { core, traffic } = this.#kind.context;
+    const count = core.sendDescriptors(this.#fd, packed, payload);
+    if (count >= 0) {
+      traffic.bytesOut += count;
+      return count;
+    }
     if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
     if (count === BAD_ARGUMENT) {
       checkRange(payload, 0, undefined, 'sendDescriptors');
@@ -302,6 +320,7 @@ export class KernelSocket implements BackendSocket {
     const received = receiveDescriptors(this.#kind.context.core, this.#fd, into);
     if (typeof received === 'object') {
       if (received.bytes === 0) this.#endOfStream();
+      this.#kind.context.traffic.bytesIn += received.bytes;
       return received;
     }
     if (received === -EAGAIN) return null;
