@@ -14,6 +14,18 @@ function detached(connection: Connection): { socket: Socket; unread: Buffer } {
   return given;
 }
 
+/** Writes until the kernel takes no more of it, and its queue is above the high-water mark. */
+async function blockedBy(connection: Connection): Promise<void> {
+  while (connection.write(Buffer.alloc(128 * 1024)));
+  await rounds(2);
+}
+
+/** Receives all that is there, now. */
+function drainNow(socket: Socket): void {
+  const block = Buffer.allocUnsafe(1024 * 1024);
+  while (socket.recv(block) !== WOULD_BLOCK);
+}
+
 describeBackends('connection detach', (stage) => {
   it('a handler is swapped mid-stream again and again, and no byte is lost or doubled (106, D17)', async () => {
     const reactor = stage.reactor();
@@ -199,5 +211,57 @@ describeBackends('connection detach', (stage) => {
     peer.end();
     await disposed;
     expect(connection.closed).toBe(true);
+  });
+
+  stage.needs('socketPair')(
+    'a drain that detaches loses nothing of what came in the same batch (106, D17)',
+    async () => {
+      const reactor = stage.reactor();
+      const [near, far] = reactor.socketPair();
+      afterTest(() => far.close());
+      const parts: Buffer[] = [];
+      const done = new Log<string>();
+      const connection = reactor.connection(near, {
+        data: (_, chunk) => void parts.push(chunk),
+        drain(blocked) {
+          const { socket, unread } = blocked.detach();
+          parts.push(unread);
+          reactor.connection(socket, { data: (_, chunk) => void parts.push(chunk), end: () => done.add('end') });
+        },
+      });
+      await blockedBy(connection);
+      // Before the next wait: room to send, and bytes.
+      drainNow(far);
+      far.send(Buffer.from('hello'));
+      await until(() => connection.closed);
+      far.shutdown('write');
+      await done.reaches(1);
+      expect(Buffer.concat(parts).toString()).toBe('hello');
+    },
+  );
+
+  stage.needs('socketPair')('a drain that throws loses nothing of what came in the same batch', async () => {
+    const errors: unknown[] = [];
+    const reactor = stage.reactor({
+      onHandlerError(error) {
+        errors.push((error as Error).message);
+        return 'pause';
+      },
+    });
+    const [near, far] = reactor.socketPair();
+    afterTest(() => far.close());
+    const told = recorder({
+      drain() {
+        throw new Error('thrown by drain');
+      },
+    });
+    const connection = reactor.connection(near, told.handler);
+    afterTest(() => connection.destroy());
+    await blockedBy(connection);
+    drainNow(far);
+    far.send(Buffer.from('hello'));
+    await told.calls.reaches(3);
+    expect(told.calls.entries).toEqual(['open', 'data hello', 'drain']);
+    expect(errors).toEqual(['thrown by drain']);
   });
 });

@@ -4,7 +4,7 @@ import { describeBackends } from '../support/backends.js';
 import { closing, connected, connectedToPython, recorder, serving } from '../support/connections.js';
 import { NetPeer } from '../support/net-peer.js';
 import { digest, pattern } from '../support/sockets.js';
-import { delay, Log, rounds } from '../support/waiting.js';
+import { delay, Log, rounds, thrown } from '../support/waiting.js';
 
 const MIB = 1024 * 1024;
 
@@ -375,5 +375,76 @@ describeBackends('connection end', (stage) => {
     await rounds(10);
     expect(listener.connections).toBe(0);
     expect(reactor.metrics.registrations).toBe(1);
+  });
+
+  it('an end whose handler throws is told once and answered, also where the policy leaves the connection open', async () => {
+    const failures: unknown[] = [];
+    const reactor = stage.reactor({
+      onHandlerError(error) {
+        failures.push((error as Error).message);
+        return 'pause';
+      },
+    });
+    const told = recorder({
+      end() {
+        throw new Error('thrown by end');
+      },
+    });
+    const { connection, peer } = await connected(reactor, told.handler);
+    const over = closing(connection);
+    peer.end('last');
+    expect(await over).toEqual({ by: 'peer' });
+    expect(told.calls.entries).toEqual(['open', 'data last', 'end', 'close peer']);
+    expect(failures).toEqual(['thrown by end']);
+  });
+
+  it('a connection whose handler threw and was paused stays as it was left meanwhile', async () => {
+    const failures = new Log<unknown>();
+    const reactor = stage.reactor({
+      onHandlerError(error) {
+        failures.add(error);
+        return 'pause';
+      },
+    });
+    const told = recorder({
+      data() {
+        if (failures.entries.length === 0) throw new Error('thrown by data');
+      },
+    });
+    const { connection, peer } = await connected(reactor, told.handler);
+    peer.write('one');
+    await failures.reaches(1);
+    connection.pause();
+    peer.write('two');
+    await delay(150);
+    expect(told.calls.entries).toEqual(['open', 'data one']);
+    connection.resume();
+    await told.calls.reaches(3);
+    expect(told.calls.entries[2]).toBe('data two');
+    connection.destroy();
+  });
+
+  it('a connection ends when its socket is closed beneath it, and its listener counts it no more', async () => {
+    const reactor = stage.reactor();
+    const told = recorder();
+    const { listener, address, next } = await serving(reactor, told.handler);
+    const [peer, connection] = await Promise.all([NetPeer.connect(address), next()]);
+    connection.write('never sent');
+    connection.socket.close();
+    expect(connection.closed).toBe(true);
+    await told.calls.reaches(2);
+    expect(told.calls.entries).toEqual(['open', 'close local']);
+    expect(listener.connections).toBe(0);
+    await peer.ended;
+  });
+
+  it('a linger that is no time is refused, and the connection is as it was', async () => {
+    const reactor = stage.reactor();
+    const { connection } = await connected(reactor);
+    for (const lingerMs of [Number.NaN, -1, Number.POSITIVE_INFINITY, '5' as unknown as number])
+      expect(thrown(() => connection.close({ lingerMs })).code).toBe('ERR_REACTOR_ARGUMENT');
+    expect(connection.write('still open')).toBe(true);
+    await connection.flushed();
+    connection.destroy();
   });
 });

@@ -381,4 +381,21 @@ describeBackends('connection writing', (stage) => {
     peer.read();
     expect(digest(await peer.receives(data.length))).toBe(digest(data));
   });
+
+  it('flushed rejects also afterwards, where what was written was dropped, and resolves where it left', async () => {
+    const reactor = stage.reactor();
+    const { connection: dropped } = await connected(reactor);
+    dropped.write('dropped');
+    dropped.destroy();
+    expect((await rejection(dropped.flushed())).code).toBe('ERR_REACTOR_CLOSED');
+    const { connection: failed } = await connected(reactor, { error() {} });
+    failed.write('dropped');
+    failed.destroy(new Error('the reason'));
+    expect((await rejection(failed.flushed())).message).toBe('the reason');
+    const { connection: sent } = await connected(reactor);
+    sent.write('sent');
+    sent.flush();
+    sent.destroy();
+    await sent.flushed();
+  });
 });

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
 import { connected } from '../support/connections.js';
 import { arrived, listening, owned, pair, pairs, withPeer } from '../support/sockets.js';
-import { Log, rounds } from '../support/waiting.js';
+import { Log, rounds, thrown } from '../support/waiting.js';
 
 describeBackends('dispatch', (stage) => {
   /** Registers sockets that are ready already, in one go: they come in one batch. */
@@ -384,5 +384,6 @@ describeBackends('dispatch', (stage) => {
     const second = reactor.run(abort.signal);
     abort.abort();
     await second;
+    expect(thrown(() => reactor.run({} as AbortSignal)).code).toBe('ERR_REACTOR_ARGUMENT');
   });
 });

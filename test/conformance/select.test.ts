@@ -4,6 +4,7 @@ import { READABLE, type Socket, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
+import { connected, recorder } from '../support/connections.js';
 import { runNode } from '../support/node-process.js';
 import { arrived, filled, listening, owned, pair, pairs, withPeer } from '../support/sockets.js';
 import { delay, Log, once, rejection, rounds, thrown } from '../support/waiting.js';
@@ -490,4 +491,24 @@ describeBackends('select', (stage) => {
       expect(error).toMatchObject({ code: 'ENOTSUP' });
       expect(error.message).toContain("'selectSync'");
     });
+
+  it('a select is told of the socket of a connection that reads at the same time', async () => {
+    const reactor = stage.reactor();
+    const told = recorder();
+    const { connection, peer } = await connected(reactor, told.handler);
+    const selected = reactor.select([connection.socket], [], []);
+    await rounds(2);
+    peer.write('one');
+    expect(await selected).toEqual([[connection.socket], [], []]);
+    expect(told.calls.entries).toEqual(['open', 'data one']);
+    // And the connection reads on as before.
+    peer.write('two');
+    await told.calls.reaches(3);
+    expect(told.calls.entries[2]).toBe('data two');
+  });
+
+  it('a signal that is none is refused', async () => {
+    const error = await rejection(stage.reactor().select([], [], [], null, {} as AbortSignal));
+    expect(error.code).toBe('ERR_REACTOR_ARGUMENT');
+  });
 });

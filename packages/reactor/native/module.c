@@ -16,8 +16,10 @@ bool fds_begin(napi_env env, napi_callback_info info, size_t least, fds_call *ca
 bool fds_int(const fds_call *call, size_t index, int *into) {
   double number;
   if (napi_get_value_double(call->env, call->values[index], &number) != napi_ok) return false;
+  /* First: the conversion of a number outside the range is undefined. */
+  if (!(number >= INT32_MIN && number <= INT32_MAX)) return false;
   int whole = (int)number;
-  if (!(number >= INT32_MIN && number <= INT32_MAX) || (double)whole != number) return false;
+  if ((double)whole != number) return false;
   *into = whole;
   return true;
 }

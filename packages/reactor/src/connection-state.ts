@@ -79,6 +79,8 @@ export const CONTEXTUAL = 2048;
 export const UNPACKED = 4096;
 /** detach(): the socket is somebody else's now. */
 export const DETACHED = 8192;
+/** Bytes that were written were dropped. */
+export const LOST = 16384;
 
 /** What few connections need. */
 export interface Rarity {

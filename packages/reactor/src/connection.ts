@@ -39,6 +39,7 @@ import {
   HOST,
   ITERATING,
   LISTENED,
+  LOST,
   NEEDS_DRAIN,
   newRarity,
   OPEN,
@@ -57,9 +58,10 @@ import { describe, misuse, outOfRange, raise, SocketError, socketError } from '.
 import type { Reactor } from './reactor.js';
 import { READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import {
+  type AnyHandler,
+  GONE,
   KEEP,
   RECEIVED,
-  type ReadinessHandler,
   type ReceivingHandler,
   type SocketRegistration,
 } from './registration.js';
@@ -106,7 +108,7 @@ export class Connection<Context = {}>
   }
 
   /** One handler for all connections: the registration's `data` is the connection. */
-  static readonly #readiness: ReadinessHandler<unknown> = {
+  static readonly #readiness: AnyHandler = {
     readable(_socket, registration) {
       (registration.data as Connection).#onReadable();
     },
@@ -115,6 +117,9 @@ export class Connection<Context = {}>
     },
     hangup(_socket, registration) {
       (registration.data as Connection).#onHangup();
+    },
+    [GONE](registration) {
+      (registration.data as Connection).#onGone();
     },
   };
 
@@ -132,7 +137,8 @@ export class Connection<Context = {}>
   };
 
   /** The same, each within the connection's AsyncResource. */
-  static readonly #contextualReadiness: ReadinessHandler<unknown> = {
+  static readonly #contextualReadiness: AnyHandler = {
+    ...Connection.#readiness,
     readable(_socket, registration) {
       const connection = registration.data as Connection;
       connection.#withinContext(() => connection.#onReadable());
@@ -315,9 +321,11 @@ export class Connection<Context = {}>
   }
 
   /**
-   * Resolves when everything written so far is in the kernel. Rejects once if the connection ends before that.
+   * Resolves when everything written so far is in the kernel. Rejects if the connection ends before that, or has ended.
    */
   flushed(): Promise<void> {
+    if ((this.#flags & LOST) !== 0)
+      return Promise.reject(this.#lostBy(this.#closed?.error ?? this.#rarity?.brokenPipe));
     if (this.#isFlushed()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#rare().waiters.push({ mark: this.#written, resolve, reject });
@@ -339,7 +347,7 @@ export class Connection<Context = {}>
    * progress, close. Resolves when the connection is closed, whatever the reason.
    */
   close(options: { lingerMs?: number } = {}): Promise<void> {
-    const lingerMs = options.lingerMs ?? DEFAULT_LINGER_MS;
+    const lingerMs = checkMs(options.lingerMs ?? DEFAULT_LINGER_MS, 'lingerMs');
     if ((this.#flags & TOLD) !== 0) return Promise.resolve();
     const closed = new Promise<void>((resolve) => {
       this.#rare().onClosed.push(resolve);
@@ -690,6 +698,11 @@ export class Connection<Context = {}>
   }
 
   #onReadable(): void {
+    // Armed by another one, who did not know: the pause after a handler that threw is over.
+    if (this.#flow !== FLOWING) {
+      this.#rearm();
+      return;
+    }
     if (this.#rarity !== null && this.#rarity.kept.length > 0) {
       this.#tellKept(this.#rarity.kept);
       return;
@@ -715,6 +728,8 @@ export class Connection<Context = {}>
     const { kept } = this.#rare();
     if (received !== -1) kept.push(received);
     this.#tellKept(kept);
+    // As in #onReadable.
+    this.#rearm();
   }
 
   #received(index: number): Buffer | 0 | -1 | SocketError {
@@ -778,11 +793,22 @@ export class Connection<Context = {}>
     if (!this.#admits(0)) return;
     this.#flow = ENDED;
     if (this.#timeouts !== null) this.#timeouts.readingSince = Number.POSITIVE_INFINITY;
-    if (told) {
-      this.#awaited(this.#kind.handler.end?.(this));
-      if (this.#isHeard()) this.emit('end');
-      if ((this.#flags & ITERATING) !== 0) this.#rarity?.iterator?.finish(undefined);
+    try {
+      if (told) this.#tellEnd();
+    } catch (error) {
+      // Here, not by the dispatcher: where the connection stays open, its end is still to be answered.
+      this.#handlerFailed(error);
     }
+    this.#answerEnd();
+  }
+
+  #tellEnd(): void {
+    this.#awaited(this.#kind.handler.end?.(this));
+    if (this.#isHeard()) this.emit('end');
+    if ((this.#flags & ITERATING) !== 0) this.#rarity?.iterator?.finish(undefined);
+  }
+
+  #answerEnd(): void {
     if (this.#closed !== null) return;
     if (this.#writing === FINISHED) this.#finishInOrder();
     else {
@@ -794,6 +820,13 @@ export class Connection<Context = {}>
   #onHangup(): void {
     this.#awaited(this.#kind.handler.hangup?.(this));
     if (this.#isHeard()) this.emit('hangup');
+  }
+
+  /** Somebody has closed the socket beneath, or given its descriptor away: nothing more will be told of it. */
+  #onGone(): void {
+    if (this.#closed !== null) return;
+    this.#flags |= DETACHED;
+    this.#finish({ by: 'local' });
   }
 
   // --- the flush -----------------------------------------------------------------------------------------------------
@@ -876,6 +909,7 @@ export class Connection<Context = {}>
         sent = Math.max(0, this.#socket.send(chunk));
         if ((this.#flags & TIMED) !== 0 && sent > 0) this.#noteSent();
       } catch (error) {
+        this.#flags |= LOST;
         this.#breakPipe(error as SocketError);
         return;
       }
@@ -994,6 +1028,7 @@ export class Connection<Context = {}>
   }
 
   #dropQueue(): void {
+    if (!this.#isFlushed()) this.#flags |= LOST;
     this.#chunk = null;
     this.#queue = null;
     this.#flags &= ~BLOCKED;
@@ -1110,8 +1145,12 @@ export class Connection<Context = {}>
 
   #rejectWaiters(error: Error | undefined): void {
     if (this.#rarity === null || this.#rarity.waiters.length === 0) return;
-    const reason = error ?? misuse('ERR_REACTOR_CLOSED', 'the connection was closed before all was sent');
+    const reason = this.#lostBy(error);
     for (const waiter of this.#rarity.waiters.splice(0)) waiter.reject(reason);
+  }
+
+  #lostBy(error: Error | null | undefined): Error {
+    return error ?? misuse('ERR_REACTOR_CLOSED', 'the connection was closed before all was sent');
   }
 
   #report(error: Error): void {

@@ -69,18 +69,18 @@ export class DatagramMemory {
     return decoded;
   }
 
+  /** How many bytes the datagrams from `start` to `end` have together. */
+  bytes(start: number, end: number): number {
+    let total = 0;
+    for (let i = start; i < end; i += 1) total += this.#header(i, LENGTH);
+    return total;
+  }
+
   /** `count` datagrams were written from the beginning on, with raw addresses that `decode` understands. */
   received(count: number, decode: AddressDecoder): void {
     this.count = count;
     this.#objects.length = 0;
     this.#decode = decode;
-  }
-
-  /** The bytes of the payloads from `start` to `end`. */
-  bytes(start: number, end: number): number {
-    let sum = 0;
-    for (let i = start; i < end; i += 1) sum += this.headers[i * HEADER_WORDS + LENGTH] as number;
-    return sum;
   }
 
   /** One datagram behind the others; its payload stands in its slot already. */

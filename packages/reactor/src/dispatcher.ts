@@ -18,6 +18,7 @@ import { type Traffic, TurnTimes } from './metrics.js';
 import { AHEAD, ERROR, HANGUP, READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import {
   type AnyHandler,
+  GONE,
   KEEP,
   RECEIVED,
   type ReadinessCallback,
@@ -219,13 +220,15 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   closing(socket: BackendSocket): void {
     const watch = socket.watch as Watch | null;
     if (watch === null) return;
-    if (watch.registration !== null) this.#dropRegistration(watch, watch.registration);
+    const { registration } = watch;
+    if (registration !== null) this.#dropRegistration(watch, registration);
     if (watch.armed !== 0) this.#arm(watch, 0);
     if (watch.selectors !== null) {
       this.selects.closed(watch);
       watch.selectors = null;
     }
     this.#release(watch);
+    if (registration !== null) (registration.handler as AnyHandler)[GONE]?.(registration);
   }
 
   #dropRegistration(watch: Watch, registration: SocketRegistration): void {
@@ -494,6 +497,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     const { registration } = watch;
     if ((mask & AHEAD) !== 0) {
       if (registration !== null) this.#deliver(registration, mask);
+      if (watch.selectors !== null) this.selects.report(watch, mask);
       return;
     }
     let heard = false;
@@ -508,13 +512,16 @@ export class Dispatcher implements RegistrationHost, SelectHost {
     if (!heard) this.#park(watch, mask);
   }
 
-  /** What was received for it is its own, whether it still wants to be told or not. */
+  /**
+   * What was received for it is its own, whether it still wants to be told or not; and told first, because what `writable`
+   * calls may throw, or give the socket away.
+   */
   #deliver(registration: SocketRegistration, mask: number): void {
     const handler = registration.handler as ReceivingHandler;
     const index = this.#cursor - 1;
     try {
+      handler[RECEIVED](registration, index);
       if ((mask & registration.interest & WRITABLE) !== 0) handler.writable?.(registration.socket, registration);
-      if (registration.active) handler[RECEIVED](registration, index);
     } catch (error) {
       this.failed(error, registration);
     }

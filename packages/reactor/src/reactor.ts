@@ -232,6 +232,7 @@ export class Reactor<Context = {}> {
   ): Promise<Selected> {
     try {
       this.#checkOpen();
+      checkSignal(signal);
       const sets = this.#sets(readers, writers, errors);
       return this.#dispatcher.selects.select(sets, checkTimeout(timeoutMs, 'timeoutMs') ?? null, signal);
     } catch (error) {
@@ -380,6 +381,7 @@ export class Reactor<Context = {}> {
   /** Waits until `stop()` or the signal, and keeps the process alive meanwhile. */
   run(signal?: AbortSignal): Promise<void> {
     this.#checkOpen();
+    checkSignal(signal);
     if (signal?.aborted) return Promise.resolve();
     return new Promise((resolvePromise) => {
       this.#dispatcher.hold(1);

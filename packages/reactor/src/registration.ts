@@ -55,8 +55,10 @@ export interface Registration<Data = unknown> {
 /** The methods of a handler that is given what was received ahead for it (a connection's: see {@link AHEAD}). */
 export const RECEIVED: unique symbol = Symbol('received');
 export const KEEP: unique symbol = Symbol('keep');
+/** Its socket is being closed or given away. Told of a registration that ends so, and of none that was unregistered. */
+export const GONE: unique symbol = Symbol('gone');
 
-export interface ReceivingHandler extends ReadinessHandler<unknown> {
+export interface ReceivingHandler extends AnyHandler {
   /** Its turn has come: `index` is the event whose bytes it takes of the demultiplexer. */
   [RECEIVED](registration: SocketRegistration, index: number): void;
   /** As RECEIVED, but for later: nobody is told now. */
@@ -64,7 +66,9 @@ export interface ReceivingHandler extends ReadinessHandler<unknown> {
 }
 
 /** Any handler: the dispatcher does not know the user's type of `data`. */
-export type AnyHandler = ReadinessHandler<unknown>;
+export interface AnyHandler extends ReadinessHandler<unknown> {
+  [GONE]?(registration: SocketRegistration): void;
+}
 
 /** What a registration needs of its reactor. */
 export interface RegistrationHost {
@@ -196,6 +200,6 @@ function unknownInterest(interest: unknown): Error {
   );
 }
 
-function lacks(bit: number, method: keyof AnyHandler): Error {
+function lacks(bit: number, method: keyof ReadinessHandler): Error {
   return misuse('ERR_REACTOR_INTEREST', `the interest ${describeReadiness(bit)} needs a handler method '${method}'`);
 }

@@ -257,8 +257,8 @@ export class KernelSocket implements BackendSocket {
   }
 
   sendTo(from: Uint8Array, to: Address, flags = 0): number {
-    const { kind, text, port, flow, scope } = this.#address(to, 'sendto');
     const { core, traffic } = this.#kind.context;
+    const { kind, text, port, flow, scope } = this.#address(to, 'sendto');
     const count = core.sendTo(this.#fd, from, flags, kind, text, port, flow, scope);
     if (count >= 0) {
       traffic.bytesOut += count;
@@ -289,7 +289,8 @@ export class KernelSocket implements BackendSocket {
     const { core, traffic } = this.#kind.context;
     const count = sendBatch(core, this.#fd, this.family, batch, start, end);
     if (count >= 0) {
-      traffic.bytesOut += memoryOf(batch, 'sendBatch').bytes(start ?? 0, (start ?? 0) + count);
+      const from = start ?? 0;
+      traffic.bytesOut += memoryOf(batch, 'sendBatch').bytes(from, from + count);
       return count;
     }
     if (count === -EAGAIN || count === -ENOBUFS) return WOULD_BLOCK;
