@@ -35,8 +35,9 @@ export class ReceivedAhead {
     this.#core.receiveAhead();
     const left = registers[REGISTER_OFFSET] as number;
     // The block belongs to the next read: what stands in it is taken along now.
-    this.#left = left < 0 ? null : this.#chunks.takeLeft(this.results[2 * left] as number);
-    return registers[REGISTER_RESULT] as number;
+    const reached = registers[REGISTER_RESULT] as number;
+    this.#left = left < 0 ? null : this.#chunks.takeLeft(this.results[2 * left] as number, reached < count);
+    return reached;
   }
 
   /** The bytes of an event with a count above 0. */
