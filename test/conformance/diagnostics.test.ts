@@ -113,16 +113,23 @@ describeBackends('diagnostics', (stage) => {
       const client = connect(port, '127.0.0.1');
       await new Promise((resolve) => client.once('connect', resolve));
       listener.pause();
-      const second = connect(port, '127.0.0.1');
+      // It keeps its descriptor when it is shed.
+      const second = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
       await new Promise((resolve) => second.once('connect', resolve));
       const fds = [];
       try { for (;;) fds.push(openSync('/dev/null')); } catch {}
       let published = 0;
+      let third;
       await new Promise((resolve) => {
         subscribe('fdset:accept:error', ({ listener: of, error }) => {
           if (of !== listener || error.code !== 'EMFILE') console.log('wrong', error);
           published += 1;
           if (published === 2) resolve();
+          // The one that waited was shed: another one, with a descriptor for its own end only.
+          else {
+            closeSync(fds.pop());
+            third = connect(port, '127.0.0.1');
+          }
         });
         listener.resume();
       });
@@ -130,6 +137,7 @@ describeBackends('diagnostics', (stage) => {
       console.log(published, told);
       client.destroy();
       second.destroy();
+      third.destroy();
       await listener.close();
       process.exit(0);
     `,
