@@ -358,6 +358,17 @@ describeBackends('connection end', (stage) => {
     expect(digest(polite.received)).toBe(digest(pattern(2 * MIB)));
   });
 
+  for (const end of ['stop', 'close'] as const)
+    it(`a connection that is open at the reactor's ${end} is told so`, async () => {
+      const reactor = stage.reactor();
+      const told = recorder();
+      const { peer } = await connected(reactor, told.handler);
+      await reactor[end]();
+      await told.calls.reaches(2);
+      expect(told.calls.entries).toEqual(['open', 'close shutdown']);
+      await peer.ended;
+    });
+
   it('500 connections that come, echo and go leave nothing behind (85)', async () => {
     const reactor = stage.reactor();
     const { address, listener } = await serving(reactor, {

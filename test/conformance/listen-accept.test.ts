@@ -323,7 +323,13 @@ describeBackends('listen and accept', (stage) => {
 
   it('wrong options are refused before anything is opened', async () => {
     const reactor = stage.reactor();
-    for (const options of [{ maxConnections: 0 }, { overload: 'drop' }, { highWaterMark: -1 }, { lowWaterMark: 1e9 }])
+    for (const options of [
+      { maxConnections: 0 },
+      { maxConnections: '5' },
+      { overload: 'drop' },
+      { highWaterMark: -1 },
+      { lowWaterMark: 1e9 },
+    ])
       expect(await rejection(reactor.serve(LOOPBACK, {}, options as never))).toMatchObject({
         code: 'ERR_REACTOR_ARGUMENT',
       });

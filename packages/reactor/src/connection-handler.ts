@@ -3,7 +3,10 @@ import { checkMs } from './arguments.js';
 import type { Connection } from './connection.js';
 import { describe, misuse, outOfRange } from './errors.js';
 
-/** Why a connection ended. `error` stands with `by: 'error'`, and where `destroy` was given one. */
+/**
+ * Why a connection ended. `error` stands with `by: 'error'`, and where `destroy` was given one. `'shutdown'`: the reactor
+ * was stopped or closed while it was open.
+ */
 export interface CloseInfo {
   by: 'peer' | 'local' | 'error' | 'shutdown';
   error?: Error;

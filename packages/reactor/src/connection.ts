@@ -232,6 +232,11 @@ export class Connection<Context = {}>
     );
   }
 
+  /** The reactor stops or is closed. Called by it. */
+  static shutDown(connection: Connection): void {
+    connection.#finish({ by: 'shutdown' });
+  }
+
   /** Its state, for people. */
   static describe(connection: Connection): string {
     const closed = connection.#closed;

@@ -310,7 +310,7 @@ export class Reactor<Context = {}> {
       acceptBudget: this.#acceptBudget,
       backlog: isInherited(target) ? undefined : effectiveBacklog(options.backlog),
     };
-    if (!(settings.maxConnections > 0))
+    if (typeof settings.maxConnections !== 'number' || !(settings.maxConnections > 0))
       throw outOfRange(
         'ERR_REACTOR_ARGUMENT',
         `maxConnections must be above 0, got ${describe(options.maxConnections)}`,
@@ -411,7 +411,7 @@ export class Reactor<Context = {}> {
       await Promise.race([Promise.all(gone), promise]);
       cancel();
     }
-    for (const connection of this.#connections()) connection.destroy();
+    for (const connection of this.#connections()) Connection.shutDown(connection);
     for (const end of [...this.#runs]) end();
   }
 
@@ -431,7 +431,7 @@ export class Reactor<Context = {}> {
   close(): void {
     if (this.#dispatcher.closed) return;
     for (const { data } of [...this.#dispatcher.registrations()]) if (data instanceof Listener) void data.close();
-    for (const connection of this.#connections()) connection.destroy();
+    for (const connection of this.#connections()) Connection.shutDown(connection);
     for (const end of [...this.#runs]) end();
     for (const fail of [...this.#connecting]) fail(closedMeanwhile('connect'));
     this.#dispatcher.close();
@@ -539,7 +539,7 @@ export class Reactor<Context = {}> {
 
   async #connect(address: Address, options: ConnectOptions): Promise<BackendSocket> {
     checkConnect(address, options);
-    return connect(
+    const socket = await connect(
       {
         socket: (spec) => this.socket(spec) as BackendSocket,
         untilDecided: (socket) => this.#untilDecided(socket),
@@ -549,6 +549,10 @@ export class Reactor<Context = {}> {
       address,
       options,
     );
+    // Closed in the microtasks between the attempt's end and here: nobody else would close it.
+    if (!this.#dispatcher.closed) return socket;
+    socket.close();
+    throw closedMeanwhile('connect');
   }
 
   /** Resolves when a connect is decided; rejects with EBADF when the socket is closed meanwhile. */
