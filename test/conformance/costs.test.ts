@@ -30,7 +30,7 @@ async function counted(source: string, rounds: number, calls: string): Promise<M
 
 /** What one round costs, by kind of call. */
 async function perRound(source: string, calls: string): Promise<(call: string) => number> {
-  const [few, many] = [20, 220];
+  const [few, many] = [20, 620];
   const short = await counted(source, few, calls);
   const long = await counted(source, many, calls);
   return (call) => ((long.get(call) ?? 0) - (short.get(call) ?? 0)) / (many - few);
