@@ -201,7 +201,8 @@ static napi_value decode_address(napi_env env, napi_callback_info info) {
       length > size || length > sizeof address)
     return fds_bad_argument(env);
   memset(&address, 0, sizeof address);
-  memcpy(&address, data, length);
+  /* Without bytes there is no memory, and memcpy takes no null pointer. */
+  if (length > 0) memcpy(&address, data, length);
   return fds_address(env, &address, (socklen_t)length);
 }
 
