@@ -1,7 +1,7 @@
 /** A readable picture of a reactor: what `inspect()` prints. Made when it is asked for; nothing is kept for it. */
 import { formatAddress } from './address.js';
 import type { Backend, BackendSocket } from './backend/backend.js';
-import { Connection } from './connection.js';
+import { Connection } from './connection/connection.js';
 import type { Budgets, Dispatcher } from './dispatcher.js';
 import { Listener } from './listener.js';
 import type { ReactorMetrics } from './metrics.js';

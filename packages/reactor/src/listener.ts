@@ -2,9 +2,9 @@
 import { EventEmitter } from 'eventemitter3';
 import { type AcceptHost, AcceptLoop } from './accept-loop.js';
 import type { BackendSocket } from './backend/backend.js';
-import { Connection } from './connection.js';
-import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
-import type { ConnectionHost, ConnectionKind } from './connection-state.js';
+import { Connection } from './connection/connection.js';
+import type { ConnectionHandler, ConnectionSettings } from './connection/handler.js';
+import type { ConnectionHost, ConnectionKind } from './connection/state.js';
 import { acceptFailed, listenerListens } from './diagnostics.js';
 import type { Socket } from './socket.js';
 

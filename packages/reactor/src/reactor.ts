@@ -3,14 +3,14 @@ import type { Address, ListenTarget } from './address.js';
 import { checkTimeout } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
-import { Connection } from './connection.js';
+import { Connection } from './connection/connection.js';
 import {
   type ConnectionHandler,
   type ConnectionOptions,
   type ConnectionSettings,
   connectionSettings,
-} from './connection-handler.js';
-import { type ConnectionHost, HOST } from './connection-state.js';
+} from './connection/handler.js';
+import { type ConnectionHost, HOST } from './connection/state.js';
 import { type ConnectOptions, checkConnect, checkSignal, connect } from './connector.js';
 import { type Budgets, Dispatcher, type FailurePolicy } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';

@@ -3,7 +3,7 @@
  * throws EBADF) stays as it is and is explained; what is allowed but suspicious becomes a warning of the process.
  */
 import type { BackendSocket } from '../backend/backend.js';
-import { Connection } from '../connection.js';
+import { Connection } from '../connection/connection.js';
 import type { AnyHandler, ReadinessCallback } from '../registration.js';
 
 /** The codes of the warnings (`process.on('warning')`, name `FdsetWarning`), with what each means. */

@@ -9,18 +9,35 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
-import type { Address } from './address.js';
-import { checkMs } from './arguments.js';
-import type { BackendSocket, Outbox } from './backend/backend.js';
+import type { Address } from '../address.js';
+import { checkMs } from '../arguments.js';
+import type { BackendSocket, Outbox } from '../backend/backend.js';
+import { connectionClosed, connectionOpened } from '../diagnostics.js';
+import type { Departure } from '../dispatcher.js';
+import { describe, misuse, outOfRange, raise, SocketError, socketError } from '../errors.js';
+import type { Reactor } from '../reactor.js';
+import { READ_CLOSED, READABLE, WRITABLE } from '../readiness.js';
+import {
+  type AnyHandler,
+  GONE,
+  KEEP,
+  RECEIVED,
+  type ReceivingHandler,
+  type SocketRegistration,
+} from '../registration.js';
+import type { Socket } from '../socket.js';
+import type { Timer } from '../timers.js';
+import { ConnectionDuplex } from './duplex.js';
+import { DuplexSocket } from './duplex-socket.js';
 import {
   type CloseInfo,
   type ConnectionEvents,
   type ConnectionHandler,
   type ConnectionOptions,
   connectionSettings,
-} from './connection-handler.js';
-import { DEFAULT_HOLD_MS, Holds } from './connection-holds.js';
-import { ConnectionIterator } from './connection-iterator.js';
+} from './handler.js';
+import { DEFAULT_HOLD_MS, Holds } from './holds.js';
+import { ConnectionIterator } from './iterator.js';
 import {
   BLOCKED,
   BRIDGED,
@@ -48,25 +65,8 @@ import {
   TIMED,
   TOLD,
   UNPACKED,
-} from './connection-state.js';
-import { type TimeoutKind, type TimeoutOwner, Timeouts } from './connection-timeouts.js';
-import { connectionClosed, connectionOpened } from './diagnostics.js';
-import type { Departure } from './dispatcher.js';
-import { ConnectionDuplex } from './duplex.js';
-import { DuplexSocket } from './duplex-socket.js';
-import { describe, misuse, outOfRange, raise, SocketError, socketError } from './errors.js';
-import type { Reactor } from './reactor.js';
-import { READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
-import {
-  type AnyHandler,
-  GONE,
-  KEEP,
-  RECEIVED,
-  type ReceivingHandler,
-  type SocketRegistration,
-} from './registration.js';
-import type { Socket } from './socket.js';
-import type { Timer } from './timers.js';
+} from './state.js';
+import { type TimeoutKind, type TimeoutOwner, Timeouts } from './timeouts.js';
 import { isGone, transferred, WriteQueue } from './write-queue.js';
 
 const DEFAULT_LINGER_MS = 2000;

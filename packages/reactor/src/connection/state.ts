@@ -2,13 +2,13 @@
 
 import type { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
-import type { AcceptCounters } from './accept-loop.js';
+import type { AcceptCounters } from '../accept-loop.js';
+import type { Dispatcher } from '../dispatcher.js';
+import type { SocketError } from '../errors.js';
 import type { Connection } from './connection.js';
-import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
-import type { Holds } from './connection-holds.js';
-import type { ConnectionIterator } from './connection-iterator.js';
-import type { Dispatcher } from './dispatcher.js';
-import type { SocketError } from './errors.js';
+import type { ConnectionHandler, ConnectionSettings } from './handler.js';
+import type { Holds } from './holds.js';
+import type { ConnectionIterator } from './iterator.js';
 
 /** A reactor's {@link ConnectionHost}, for connections that make themselves. */
 export const HOST: unique symbol = Symbol('host');
