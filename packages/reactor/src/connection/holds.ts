@@ -1,8 +1,6 @@
 /** What holds a connection's delivery up: decisions that take their time, each with a deadline. */
 import type { TimeoutWheel } from '../timeout-wheel.js';
 
-export const DEFAULT_HOLD_MS = 10_000;
-
 export class Holds {
   readonly #deadlines = new Set<{ cancel(): void }>();
   /** Whether the connection reads on when the last of them is released. */
