@@ -182,8 +182,13 @@ export class Connection<Context = {}>
   }
 
   /**
-   * Ends in order: flush, FIN, read and discard until the peer's end or until `lingerMs` (2000) have passed without
-   * progress, close. Resolves when the connection is closed, whatever the reason.
+   * Ends in order: flush, FIN, read and discard until the peer's end, close. Resolves when the connection is closed,
+   * whatever the reason.
+   *
+   * The peer is given `lingerMs` (2000). It is given as much again as long as it takes what was queued: at least a
+   * thirty-second part of that in each `lingerMs`, so that a queue of any length has gone after 32 of them or the connection
+   * is closed before; and once more when the queue is empty, to end its side. What it sends prolongs nothing. So close
+   * takes `lingerMs` at most where nothing is queued, and 34 times that in any case.
    */
   close(options: { lingerMs?: number } = {}): Promise<void> {
     return close(this, checkMs(options.lingerMs ?? DEFAULT_LINGER_MS, 'lingerMs'));
