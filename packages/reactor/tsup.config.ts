@@ -4,7 +4,8 @@ export default defineConfig({
   entry: ['src/index.ts', 'src/internal.ts'],
   format: ['esm', 'cjs'],
   target: 'node20',
-  dts: true,
+  // What is marked @internal is shared between the files here, and no part of the published types.
+  dts: { compilerOptions: { stripInternal: true } },
   clean: true,
   sourcemap: true,
   // The CommonJS build finds the native core by import.meta.url, which esbuild would leave empty.

@@ -5,8 +5,8 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import type { Address } from './address.js';
-import type { Connection } from './connection.js';
-import type { CloseInfo } from './connection-handler.js';
+import type { Connection } from './connection/connection.js';
+import type { CloseInfo } from './connection/handler.js';
 import type { Listener } from './listener.js';
 
 /** What is published, by the name of the channel. */

@@ -18,13 +18,13 @@ export {
   replayFaults,
 } from './backend/kernel/fault-plan.js';
 export type { BackendChoice } from './backend/select-backend.js';
-export { Connection } from './connection.js';
-export type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionOptions } from './connection-handler.js';
-export type { ConnectionIterator } from './connection-iterator.js';
+export { Connection } from './connection/connection.js';
+export type { ConnectionDuplex } from './connection/duplex.js';
+export type { CloseInfo, ConnectionEvents, ConnectionHandler, ConnectionOptions } from './connection/handler.js';
+export type { ConnectionIterator } from './connection/iterator.js';
 export type { ConnectOptions } from './connector.js';
 export { DatagramBatch } from './datagram-batch.js';
 export type { DiagnosticMessages } from './diagnostics.js';
-export type { ConnectionDuplex } from './duplex.js';
 export { MISUSE, type MisuseCode, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
 export { type InheritedListener, inheritedListeners } from './inherited.js';

@@ -1,7 +1,8 @@
 /** A readable picture of a reactor: what `inspect()` prints. Made when it is asked for; nothing is kept for it. */
 import { formatAddress } from './address.js';
 import type { Backend, BackendSocket } from './backend/backend.js';
-import { Connection } from './connection.js';
+import { Connection } from './connection/connection.js';
+import { describeConnection } from './connection/state.js';
 import type { Budgets, Dispatcher } from './dispatcher.js';
 import { Listener } from './listener.js';
 import type { ReactorMetrics } from './metrics.js';
@@ -78,7 +79,7 @@ function watched(socket: BackendSocket, id: number, ready: number | undefined): 
   if (selectors !== null && selectors.interest !== 0)
     parts.push(`selected for ${describeReadiness(selectors.interest)}`);
   const data = registration?.data;
-  if (data instanceof Connection) parts.push(Connection.describe(data));
+  if (data instanceof Connection) parts.push(describeConnection(data));
   if (data instanceof Listener) parts.push(Listener.describe(data));
   return parts.join(', ');
 }

@@ -22,5 +22,5 @@ export function wakeThread(handle: number): boolean {
 }
 
 /** For `bench micro timeouts`. */
-export { Timeouts } from './connection-timeouts.js';
+export { Timeouts } from './connection/timeouts.js';
 export { TICK_MS, TimeoutWheel } from './timeout-wheel.js';

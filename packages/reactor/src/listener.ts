@@ -2,9 +2,11 @@
 import { EventEmitter } from 'eventemitter3';
 import { type AcceptHost, AcceptLoop } from './accept-loop.js';
 import type { BackendSocket } from './backend/backend.js';
-import { Connection } from './connection.js';
-import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
-import type { ConnectionHost, ConnectionKind } from './connection-state.js';
+import { Connection } from './connection/connection.js';
+import { failByHandler } from './connection/ending.js';
+import type { ConnectionHandler, ConnectionSettings } from './connection/handler.js';
+import { start } from './connection/opening.js';
+import type { ConnectionHost, ConnectionKind } from './connection/state.js';
 import { acceptFailed, listenerListens } from './diagnostics.js';
 import type { Socket } from './socket.js';
 
@@ -133,12 +135,12 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
       return;
     }
     this.#connections += 1;
-    const connection = new Connection<Context>(this.#kind, accepted);
+    const connection = Connection.make<Context>(this.#kind, accepted);
     try {
-      Connection.start(connection as Connection<never>);
+      start(connection);
     } catch (error) {
       // The kernel refuses to watch it (ENOSPC, epoll_ctl(2)): nothing is left behind.
-      Connection.fail(connection as Connection<never>, error);
+      failByHandler(connection, error);
     }
     if (overload === 'pause' && this.#connections >= maxConnections) {
       this.#full = true;

@@ -2,7 +2,7 @@
 import type { Family } from './address.js';
 import type { FaultOptions } from './backend/kernel/fault-plan.js';
 import type { BackendChoice } from './backend/select-backend.js';
-import type { ConnectionOptions } from './connection-handler.js';
+import type { ConnectionOptions } from './connection/handler.js';
 import type { OnHandlerError } from './failure.js';
 import type { ListenOptions } from './listening.js';
 import type { DebugOptions, RecordOptions, RecordSink, TraceEvent } from './observe/trace-event.js';

@@ -3,14 +3,16 @@ import type { Address, ListenTarget } from './address.js';
 import { checkTimeout } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
-import { Connection } from './connection.js';
+import { Connection } from './connection/connection.js';
+import { failByHandler, finish } from './connection/ending.js';
 import {
   type ConnectionHandler,
   type ConnectionOptions,
   type ConnectionSettings,
   connectionSettings,
-} from './connection-handler.js';
-import { type ConnectionHost, HOST } from './connection-state.js';
+} from './connection/handler.js';
+import { start } from './connection/opening.js';
+import { type ConnectionHost, HOST } from './connection/state.js';
 import { type ConnectOptions, checkConnect, checkSignal, connect } from './connector.js';
 import { type Budgets, Dispatcher, type FailurePolicy } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
@@ -68,7 +70,7 @@ export class Reactor<Context = {}> {
     this.#acceptBudget = Math.max(1, Math.floor(budget('acceptBudget', 64)));
     this.#failures = new FailureHandling(options.onHandlerError, (registration, error) => {
       const { data } = registration;
-      if (data instanceof Connection) Connection.fail(data as Connection<never>, error);
+      if (data instanceof Connection) failByHandler(data, error);
       else registration.socket.close();
     });
     const observer = createObserver(options);
@@ -411,7 +413,7 @@ export class Reactor<Context = {}> {
       await Promise.race([Promise.all(gone), promise]);
       cancel();
     }
-    for (const connection of this.#connections()) Connection.shutDown(connection);
+    for (const connection of this.#connections()) finish(connection, { by: 'shutdown' });
     for (const end of [...this.#runs]) end();
   }
 
@@ -431,7 +433,7 @@ export class Reactor<Context = {}> {
   close(): void {
     if (this.#dispatcher.closed) return;
     for (const { data } of [...this.#dispatcher.registrations()]) if (data instanceof Listener) void data.close();
-    for (const connection of this.#connections()) Connection.shutDown(connection);
+    for (const connection of this.#connections()) finish(connection, { by: 'shutdown' });
     for (const end of [...this.#runs]) end();
     for (const fail of [...this.#connecting]) fail(closedMeanwhile('connect'));
     this.#dispatcher.close();
@@ -471,7 +473,7 @@ export class Reactor<Context = {}> {
     handler: ConnectionHandler<Context>,
     settings: ConnectionSettings,
   ): Connection<Context> {
-    const connection = new Connection<Context>(
+    const connection = Connection.make<Context>(
       {
         host: this.#connectionHost,
         handler: this.#looked(handler),
@@ -482,7 +484,7 @@ export class Reactor<Context = {}> {
       socket,
     );
     try {
-      Connection.start(connection as Connection<never>);
+      start(connection);
     } catch (error) {
       connection.destroy();
       throw error;

@@ -1,6 +1,6 @@
 /** The wheel by itself, under a clock that the test turns. */
 import { describe, expect, it } from 'vitest';
-import { type TimeoutOwner, Timeouts } from './connection-timeouts.js';
+import { type TimeoutOwner, Timeouts } from './connection/timeouts.js';
 import { TICK_MS, TimeoutWheel, WheelEntry } from './timeout-wheel.js';
 
 class Clock {

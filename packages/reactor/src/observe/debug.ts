@@ -3,7 +3,8 @@
  * throws EBADF) stays as it is and is explained; what is allowed but suspicious becomes a warning of the process.
  */
 import type { BackendSocket } from '../backend/backend.js';
-import { Connection } from '../connection.js';
+import type { Connection } from '../connection/connection.js';
+import { describeConnection } from '../connection/state.js';
 import type { AnyHandler, ReadinessCallback } from '../registration.js';
 
 /** The codes of the warnings (`process.on('warning')`, name `FdsetWarning`), with what each means. */
@@ -79,7 +80,7 @@ export class Debug {
     const write = connection.write.bind(connection) as Method;
     const watched: Method = (data) => {
       if (connection.closed) {
-        const message = `write() on connection #${id}, which is ${Connection.describe(connection)}: the data is dropped`;
+        const message = `write() on connection #${id}, which is ${describeConnection(connection)}: the data is dropped`;
         warnOnce(this.#closed.get(connection.socket), 'WARN_REACTOR_USE_AFTER_CLOSE', message, watched);
       }
       return write(data);
@@ -92,7 +93,7 @@ export class Debug {
     const watched: Method = (...args) => {
       const closed = this.#closed.get(connection);
       if (connection.closed && closed !== undefined) {
-        const message = `${verb}() on connection #${id}, which is ${Connection.describe(connection)}`;
+        const message = `${verb}() on connection #${id}, which is ${describeConnection(connection)}`;
         warnOnce(closed, 'WARN_REACTOR_DOUBLE_CLOSE', message, watched);
       } else if (!connection.closed && closed === undefined)
         this.#closed.set(connection, closedHere(`connection #${id} was closed by ${verb}()`, watched));

@@ -3,7 +3,7 @@
  * the backend's and tell what has come of it; a reactor that nobody observes has none of this.
  */
 import type { BackendSocket } from '../backend/backend.js';
-import type { Connection } from '../connection.js';
+import type { Connection } from '../connection/connection.js';
 import { raise } from '../errors.js';
 import type { Debug } from './debug.js';
 import type { TraceEvent, TraceValue } from './trace-event.js';

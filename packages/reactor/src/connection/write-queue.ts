@@ -1,8 +1,8 @@
 /** What a connection has still to send: references to the user's chunks, gathered into as few calls as the system allows. */
-import type { Outbox } from './backend/backend.js';
-import { misuse } from './errors.js';
-import { WOULD_BLOCK } from './readiness.js';
-import type { Socket } from './socket.js';
+import type { Outbox } from '../backend/backend.js';
+import { misuse } from '../errors.js';
+import { WOULD_BLOCK } from '../readiness.js';
+import type { Socket } from '../socket.js';
 
 /** `IOV_MAX` of Linux: more chunks do not fit into one call. */
 const MOST_GATHERED = 1024;

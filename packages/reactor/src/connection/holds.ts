@@ -1,7 +1,5 @@
 /** What holds a connection's delivery up: decisions that take their time, each with a deadline. */
-import type { TimeoutWheel } from './timeout-wheel.js';
-
-export const DEFAULT_HOLD_MS = 10_000;
+import type { TimeoutWheel } from '../timeout-wheel.js';
 
 export class Holds {
   readonly #deadlines = new Set<{ cancel(): void }>();

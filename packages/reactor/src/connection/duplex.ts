@@ -9,11 +9,11 @@
  *   'error' ──▶ destroy(error);  destroy(error) ──▶ the connection is destroyed with it
  */
 import { Duplex } from 'node:stream';
-import { type Address, familyOf, isUnixAddress } from './address.js';
+import { type Address, familyOf, isUnixAddress } from '../address.js';
+import { SocketError } from '../errors.js';
+import type { SocketOptions } from '../socket.js';
 import type { Connection } from './connection.js';
-import type { CloseInfo } from './connection-handler.js';
-import { SocketError } from './errors.js';
-import type { SocketOptions } from './socket.js';
+import type { CloseInfo } from './handler.js';
 
 /** What the stream asks of its connection beyond the public verbs. */
 export interface DuplexPort {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { WOULD_BLOCK } from './readiness.js';
-import type { Socket } from './socket.js';
+import { WOULD_BLOCK } from '../readiness.js';
+import type { Socket } from '../socket.js';
 import { WriteQueue } from './write-queue.js';
 
 /** A socket that takes what `appetite` says, call by call: the logic above send is what is tested here. */

@@ -1,5 +1,5 @@
 /** The timeouts of one connection: three clocks that activity sets back, looked at by the wheel. */
-import { type TimeoutWheel, WheelEntry } from './timeout-wheel.js';
+import { type TimeoutWheel, WheelEntry } from '../timeout-wheel.js';
 
 /** `idle`: nothing received and nothing sent. `read`: nothing received while it reads. `write`: no queued byte has left. */
 export type TimeoutKind = 'idle' | 'read' | 'write';

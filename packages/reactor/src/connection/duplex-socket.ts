@@ -3,13 +3,13 @@
  * when to look again; nothing is read from the stream beyond what it buffers by itself.
  */
 import type { Duplex } from 'node:stream';
-import type { Address, Family } from './address.js';
-import { checkFlags, checkRange } from './arguments.js';
-import type { Dispatcher } from './dispatcher.js';
-import { describe, misuse, notSupported, outOfRange, type SocketError, socketError } from './errors.js';
-import { ERROR, HANGUP, MSG_MORE, READ_CLOSED, READABLE, WOULD_BLOCK, WRITABLE } from './readiness.js';
-import type { SocketOptions } from './socket.js';
-import type { SoftwareReadiness, SoftwareSocket } from './software-readiness.js';
+import type { Address, Family } from '../address.js';
+import { checkFlags, checkRange } from '../arguments.js';
+import type { Dispatcher } from '../dispatcher.js';
+import { describe, misuse, notSupported, outOfRange, type SocketError, socketError } from '../errors.js';
+import { ERROR, HANGUP, MSG_MORE, READ_CLOSED, READABLE, WOULD_BLOCK, WRITABLE } from '../readiness.js';
+import type { SocketOptions } from '../socket.js';
+import type { SoftwareReadiness, SoftwareSocket } from '../software-readiness.js';
 
 /** The most that one receive gives. */
 const MOST_BYTES = 64 * 1024;

@@ -1,14 +1,36 @@
-/** What a connection keeps, in few words: an idle one costs little. The diagram of the states stands in connection.ts. */
-
+/**
+ * What a connection keeps, in few words: an idle one costs little.
+ *
+ *   reading   PAUSED ──resume──▶ FLOWING ──end of stream──▶ ENDED      reading.ts, flow.ts
+ *             (PAUSED: the kernel's buffer fills up and holds the peer back)
+ *   writing   OPEN ──end()──▶ ENDING ──queue empty──▶ FINISHED (FIN)   writing.ts, departing.ts
+ *   life      open ──both ended, or destroy, reset, error──▶ closed    ending.ts
+ *             closed ──end of the turn──▶ TOLD ('close')
+ *
+ * The files beside this one are functions over a connection, each calling only those below it:
+ *
+ *   connection.ts   the verbs, as users meet them
+ *   readiness.ts    what the dispatcher calls               lingering.ts   close()
+ *   opening.ts      the first call                          handing.ts     detach() and toDuplex()
+ *   reading.ts      chunks in, and what is kept of them     holding.ts     hold()
+ *   departing.ts    the end of the turn
+ *   writing.ts      the queue, and what sending does to it
+ *   flow.ts         what is asked of the demultiplexer
+ *   ending.ts       the end, and who is told of it
+ *   calling.ts      the user's code                         queued.ts, timeouts.ts   bookkeeping
+ */
 import type { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
-import type { AcceptCounters } from './accept-loop.js';
+import type { AcceptCounters } from '../accept-loop.js';
+import type { Dispatcher } from '../dispatcher.js';
+import type { SocketError } from '../errors.js';
 import type { Connection } from './connection.js';
-import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
-import type { Holds } from './connection-holds.js';
-import type { ConnectionIterator } from './connection-iterator.js';
-import type { Dispatcher } from './dispatcher.js';
-import type { SocketError } from './errors.js';
+import type { ConnectionHandler, ConnectionSettings } from './handler.js';
+import type { Holds } from './holds.js';
+import type { ConnectionIterator } from './iterator.js';
+
+/** A connection, whatever its context. */
+export type AnyConnection = Connection<unknown>;
 
 /** A reactor's {@link ConnectionHost}, for connections that make themselves. */
 export const HOST: unique symbol = Symbol('host');
@@ -35,25 +57,20 @@ export interface ConnectionKind<Context> {
   readonly owner: { left(): void } | null;
 }
 
-export interface FlushWaiter {
-  /** The count of written bytes that must have left. */
-  readonly mark: number;
-  resolve(): void;
-  reject(error: Error): void;
-}
-
+/** `flow`: the reading side. */
 export const PAUSED = 0;
 export const FLOWING = 1;
 export const ENDED = 2;
 
+/** `writing`: the writing side. */
 export const OPEN = 0;
 export const ENDING = 1;
 export const FINISHED = 2;
 
+/** `flags`. */
+
 /** A 'data' listener was added: each chunk is emitted too. */
 export const HEARD = 1;
-/** Any listener was added: until then nothing is emitted at all. */
-export const LISTENED = 64;
 /** The kernel's buffer is full: WRITABLE is asked for. */
 export const BLOCKED = 2;
 /** The dispatcher will call `leave`. */
@@ -64,7 +81,8 @@ export const NEEDS_DRAIN = 8;
 export const TOLD = 16;
 /** close(): what comes in is thrown away. */
 export const DISCARDING = 32;
-
+/** Any listener was added: until then nothing is emitted at all. */
+export const LISTENED = 64;
 /** It has timeouts: what comes and goes is noted. */
 export const TIMED = 128;
 /** hold(): nothing is delivered. */
@@ -82,6 +100,16 @@ export const DETACHED = 8192;
 /** Bytes that were written were dropped. */
 export const LOST = 16384;
 
+export interface FlushWaiter {
+  /** The count of written bytes that must have left. */
+  readonly mark: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/** What was received: a chunk, 0 for the end, or the error. */
+export type Received = Buffer | 0 | SocketError;
+
 /** What few connections need. */
 export interface Rarity {
   waiters: FlushWaiter[];
@@ -89,16 +117,17 @@ export interface Rarity {
   onClosed: (() => void)[];
   /** The writing side broke, and what the peer had sent before is still being read. */
   brokenPipe: Error | null;
-  /** Received while it could not be told: chunks, 0 for the end, or the error. */
-  kept: (Buffer | 0 | SocketError)[];
+  /** Received while it could not be told. */
+  kept: Received[];
   holds: Holds | null;
   iterator: ConnectionIterator | null;
   duplex: Duplex | null;
   resource: AsyncResource | null;
 }
 
-export function newRarity(): Rarity {
-  return {
+/** The rarity of a connection, made where there is none. */
+export function rare(connection: AnyConnection): Rarity {
+  connection.rarity ??= {
     waiters: [],
     onClosed: [],
     brokenPipe: null,
@@ -108,4 +137,15 @@ export function newRarity(): Rarity {
     duplex: null,
     resource: null,
   };
+  return connection.rarity;
+}
+
+/** The state, for people. */
+export function describeConnection(connection: AnyConnection): string {
+  const { ended } = connection;
+  if (ended !== null) return `closed (by ${ended.by})`;
+  const reading = ['paused', 'reading', 'read to the end'][connection.flow];
+  const writing = ['', ', ending', ', ended'][connection.writing];
+  const blocked = (connection.flags & BLOCKED) === 0 ? '' : ' and blocked';
+  return `${reading}${writing}, ${connection.bufferedBytes} bytes queued${blocked}`;
 }

@@ -1,7 +1,7 @@
 /** What a connection calls and how it behaves: its handler, its events and its options. */
-import { checkMs } from './arguments.js';
+import { checkMs } from '../arguments.js';
+import { describe, misuse, outOfRange } from '../errors.js';
 import type { Connection } from './connection.js';
-import { describe, misuse, outOfRange } from './errors.js';
 
 /**
  * Why a connection ended. `error` stands with `by: 'error'`, and where `destroy` was given one. `'shutdown'`: the reactor

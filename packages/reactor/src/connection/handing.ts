@@ -1,0 +1,96 @@
+/** A connection given away: its socket by detach(), its bytes by toDuplex(). */
+import { misuse, socketError } from '../errors.js';
+import type { Socket } from '../socket.js';
+import type { Connection } from './connection.js';
+import { ConnectionDuplex } from './duplex.js';
+import { finish } from './ending.js';
+import { pause } from './flow.js';
+import { push } from './queued.js';
+import { type AnyConnection, BRIDGED, DETACHED, ENDED, FINISHED, HEARD, OPEN, rare } from './state.js';
+import { end, flush } from './writing.js';
+
+export function detach(connection: AnyConnection): { socket: Socket; unread: Buffer } {
+  checkDetachable(connection);
+  connection.kind.host.dispatcher.keepReceived();
+  const { rarity } = connection;
+  const kept = rarity === null ? [] : rarity.kept;
+  const failure = rarity?.brokenPipe ?? kept.find((item) => item instanceof Error);
+  if (failure)
+    throw misuse('ERR_REACTOR_DETACH', `detach: the connection has failed (${failure.message})`, { cause: failure });
+  // The end of the stream is told by the socket again.
+  const unread = Buffer.concat(kept.splice(0).filter((item): item is Buffer => item instanceof Uint8Array));
+  connection.flags |= DETACHED;
+  connection.registration?.unregister();
+  finish(connection, { by: 'local' });
+  return { socket: connection.transport, unread };
+}
+
+function checkDetachable(connection: AnyConnection): void {
+  flush(connection);
+  if (connection.ended !== null) throw misuse('ERR_REACTOR_CLOSED', 'detach: the connection is closed');
+  if (connection.bufferedBytes > 0)
+    throw misuse(
+      'ERR_REACTOR_DETACH',
+      `detach: ${connection.bufferedBytes} bytes that were written have not left; await flushed() first`,
+    );
+  if ((connection.flags & BRIDGED) !== 0)
+    throw misuse('ERR_REACTOR_DETACH', 'detach: the Duplex of toDuplex() reads the connection');
+}
+
+export function toDuplex(connection: AnyConnection): ConnectionDuplex {
+  const made = connection.rarity?.duplex;
+  if (made) return made as ConnectionDuplex;
+  if (connection.ended !== null) throw misuse('ERR_REACTOR_CLOSED', 'toDuplex: the connection is closed');
+  pause(connection);
+  // A 'data' listener that is added now does not begin the flow: the stream asks for itself.
+  connection.flags |= BRIDGED | HEARD;
+  const { settings, host } = connection.kind;
+  const duplex = new ConnectionDuplex(connection as Connection, {
+    allowHalfOpen: settings.allowHalfOpen,
+    highWaterMark: settings.highWaterMark,
+    copies: settings.borrowChunks,
+    ended: connection.flow === ENDED,
+    finished: connection.writing !== OPEN,
+    send: (chunks, done) => send(connection, chunks, done),
+    finish: (done) => sendEnd(connection, done),
+    setHeld: (held) => {
+      if (connection.registration !== null) host.dispatcher.setHeld(connection.registration, held);
+    },
+  });
+  rare(connection).duplex = duplex;
+  return duplex;
+}
+
+type Done = (error?: Error) => void;
+
+/** The Duplex limits by itself what is queued: sends at once, and tells when all has left. */
+function send(connection: AnyConnection, chunks: readonly Uint8Array[], done: Done): void {
+  if (connection.ended !== null || connection.writing !== OPEN || connection.rarity?.brokenPipe) {
+    done(failureOf(connection) ?? socketError('EPIPE', 'send', connection.remoteAddress));
+    return;
+  }
+  for (const chunk of chunks) {
+    connection.written += chunk.length;
+    if (chunk.length > 0) push(connection, chunk);
+  }
+  flush(connection);
+  whenLeft(connection, done);
+}
+
+function sendEnd(connection: AnyConnection, done: Done): void {
+  end(connection);
+  flush(connection);
+  if (connection.ended !== null || connection.writing === FINISHED) done();
+  else whenLeft(connection, done);
+}
+
+function whenLeft(connection: AnyConnection, done: Done): void {
+  const failure = failureOf(connection);
+  if (failure) done(failure);
+  else if (connection.bufferedBytes === 0) done();
+  else rare(connection).waiters.push({ mark: connection.written, resolve: done, reject: done });
+}
+
+function failureOf(connection: AnyConnection): Error | null | undefined {
+  return connection.ended?.error ?? connection.rarity?.brokenPipe;
+}
