@@ -9,7 +9,7 @@ import { serving } from '../support/connections.js';
 import { NetPeer } from '../support/net-peer.js';
 import { NodeProcess } from '../support/node-process.js';
 import { accepted, listening, owned } from '../support/sockets.js';
-import { Log, rejection, rounds, thrown, until } from '../support/waiting.js';
+import { Log, rejection, rounds, thrown } from '../support/waiting.js';
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
 const SOMAXCONN = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
