@@ -93,6 +93,7 @@ describeBackends('process life', (stage) => {
         await reactor.serve(LOOPBACK, {});
         reactor.setTimer(60_000, () => {});
         void reactor.run();
+        void reactor.sleep(60_000);
         setTimeout(() => reactor.close(), 20);`,
       ],
       [

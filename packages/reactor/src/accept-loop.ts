@@ -1,6 +1,6 @@
 /** Accepts from a listening socket in a budgeted loop, and rests when that fails. What becomes of a connection is the caller's. */
 import { READABLE } from './readiness.js';
-import type { ReadinessHandler, Registration } from './registration.js';
+import { type AnyHandler, GONE, type ReadinessHandler, type Registration } from './registration.js';
 import type { Socket } from './socket.js';
 import { holdSpare, releaseSpare, spendSpare } from './spare-descriptor.js';
 import type { Timer } from './timers.js';
@@ -17,6 +17,8 @@ export interface AcceptSink {
   accepted(socket: Socket): void;
   /** Accepting has failed, and rests. `first`: the last time before it had succeeded. */
   starved(error: Error, first: boolean): void;
+  /** The loop has stopped by itself: the listening socket is being closed or given away beneath it. Must not throw. */
+  gone?(): void;
 }
 
 /** Counted by the loop; they only grow. */
@@ -129,11 +131,16 @@ export class AcceptLoop {
   /** Stops for good and closes the listening socket: connections that nobody accepted are reset by the system. Idempotent. */
   stop(): void {
     if (this.#stopped) return;
+    this.#end();
+    this.#socket.close();
+  }
+
+  /** All but the socket, which another one may be closing at the moment. */
+  #end(): void {
     this.#stopped = true;
     this.release();
     this.#rest?.cancel();
     if (this.#hasSpare) releaseSpare();
-    this.#socket.close();
   }
 
   #rearm(): void {
@@ -155,7 +162,13 @@ export class AcceptLoop {
     }
   }
 
-  readonly #readiness: ReadinessHandler = { readable: () => this.#accept() };
+  readonly #readiness: AnyHandler = {
+    readable: () => this.#accept(),
+    [GONE]: () => {
+      this.#end();
+      this.#sink.gone?.();
+    },
+  };
 
   #accept(): void {
     if (!this.#running || this.#rest !== null) {

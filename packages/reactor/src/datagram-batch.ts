@@ -13,7 +13,7 @@ const ADDRESS_BYTES = 128;
 const LENGTH = 0;
 const ADDRESS_LENGTH = 1;
 const TRUNCATED = 2;
-const HEADER_WORDS = 3;
+export const HEADER_WORDS = 3;
 
 /** In the place of a raw address's length: there is an {@link Address}, and the raw form is still to be made. */
 const NOT_ENCODED = -1;

@@ -15,7 +15,7 @@ export interface ListenerEvents {
   error: [error: Error];
   /** A connection came while `maxConnections` were open, and was closed (`overload: 'close'`). */
   drop: [];
-  /** Accepting has ended. */
+  /** Accepting has ended: by `close`, or because the socket was closed or detached beneath the listener. Told once. */
   close: [];
 }
 
@@ -66,6 +66,11 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
         if (acceptFailed.hasSubscribers) acceptFailed.publish({ listener: this as unknown as Listener, error });
         if (first && !this.emit('error', error)) host.metrics.unheardErrors += 1;
       },
+      // Told when the socket is closed, and not from within its close: whoever hears of it may close what he likes.
+      gone: () => {
+        this.#closed = true;
+        queueMicrotask(() => this.emit('close'));
+      },
     };
     this.#loop = new AcceptLoop(reactor, socket, sink, {
       budget: settings.acceptBudget,
@@ -106,7 +111,10 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     this.#settle();
   }
 
-  /** Stops listening. The open connections stay; connections that nobody accepted are reset by the system. Idempotent. */
+  /**
+   * Stops listening. The open connections stay; connections that nobody accepted are reset by the system. Idempotent.
+   * To close or detach `socket` ends the listener likewise.
+   */
   close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;

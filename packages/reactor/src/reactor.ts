@@ -52,8 +52,8 @@ export class Reactor<Context = {}> {
   readonly #connectionHost: ConnectionHost;
   readonly #runs = new Set<() => void>();
   readonly #made: number;
-  /** Ends the connects that are under way. */
-  readonly #connecting = new Set<(error: unknown) => void>();
+  /** Rejects what is under way: connects and sleeps. */
+  readonly #pending = new Set<(error: unknown) => void>();
 
   constructor(options: ReactorOptions = {}) {
     const budget = (name: 'eventBudget' | 'byteBudget' | 'turnBudgetMs' | 'acceptBudget', fallback: number): number => {
@@ -271,11 +271,20 @@ export class Reactor<Context = {}> {
     return this.#dispatcher.timers.add(delayMs, this.#looked(callback), options);
   }
 
-  /** Resolves after `ms`. */
+  /**
+   * Resolves after `ms`. Rejects with `ERR_REACTOR_CLOSED` when the reactor is closed before: time that has not passed
+   * must not look as if it had. A sleep that nobody waits for is no unhandled rejection then.
+   */
   sleep(ms: number): Promise<void> {
-    return new Promise((resolvePromise) => {
-      this.setTimer(ms, resolvePromise);
+    const slept = new Promise<void>((resolvePromise, reject) => {
+      this.setTimer(ms, () => {
+        this.#pending.delete(reject);
+        resolvePromise();
+      });
+      this.#pending.add(reject);
     });
+    slept.catch(() => {});
+    return slept;
   }
 
   /** Milliseconds of the backend's clock: it never goes back, and is the one that timers follow. */
@@ -429,13 +438,16 @@ export class Reactor<Context = {}> {
     return this;
   }
 
-  /** Destroys the listeners and connections, unregisters all other sockets without closing them, and stops. Idempotent. */
+  /**
+   * Destroys the listeners and connections, unregisters all other sockets without closing them, and stops: what still waits
+   * is rejected with `ERR_REACTOR_CLOSED`, and `run` resolves. Idempotent.
+   */
   close(): void {
     if (this.#dispatcher.closed) return;
     for (const { data } of [...this.#dispatcher.registrations()]) if (data instanceof Listener) void data.close();
     for (const connection of this.#connections()) finish(connection, { by: 'shutdown' });
     for (const end of [...this.#runs]) end();
-    for (const fail of [...this.#connecting]) fail(closedMeanwhile('connect'));
+    for (const fail of [...this.#pending]) fail(misuse('ERR_REACTOR_CLOSED', 'the reactor was closed meanwhile'));
     this.#dispatcher.close();
   }
 
@@ -546,7 +558,7 @@ export class Reactor<Context = {}> {
         socket: (spec) => this.socket(spec) as BackendSocket,
         untilDecided: (socket) => this.#untilDecided(socket),
         setTimer: (delayMs, callback) => this.#dispatcher.timers.add(delayMs, callback),
-        connecting: this.#connecting,
+        connecting: this.#pending,
       },
       address,
       options,

@@ -4,7 +4,7 @@ import { describe, misuse, outOfRange, raise } from '../../errors.js';
 
 /**
  * What can be made of each system call: the errors are those of its man page (socket(2), accept(2), tcp(7), epoll_ctl(2)).
- * `short` cuts it: fewer bytes, fewer events.
+ * `short` cuts it: fewer bytes, datagrams or events.
  */
 const POSSIBLE = {
   socket: ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EACCES'],
@@ -17,8 +17,23 @@ const POSSIBLE = {
   finishConnect: ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'ENETUNREACH', 'EHOSTUNREACH'],
   setsockopt: ['ENOBUFS', 'ENOMEM'],
   shutdown: ['ENOTCONN', 'ENOBUFS'],
+  /** All that receives: recv, recvmsg, recvmmsg. */
   recv: ['short', 'EAGAIN', 'EINTR', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'ECONNREFUSED', 'ENOBUFS', 'ENOMEM'],
-  send: ['short', 'EAGAIN', 'EINTR', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOBUFS', 'ENOMEM'],
+  /** All that sends: send, sendto, sendmsg, sendmmsg. The last three are of datagrams (udp(7), ip(7)). */
+  send: [
+    'short',
+    'EAGAIN',
+    'EINTR',
+    'ECONNRESET',
+    'EPIPE',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'ENOBUFS',
+    'ENOMEM',
+    'ECONNREFUSED',
+    'ENETUNREACH',
+    'EPERM',
+  ],
   epoll_create1: ['EMFILE', 'ENFILE', 'ENOMEM'],
   epoll_ctl: ['ENOMEM', 'ENOSPC'],
   epoll_wait: ['short', 'EINTR'],
@@ -57,8 +72,9 @@ export interface InjectedFault {
  *
  * A failing call is not made: an EAGAIN leaves the bytes where they are, and readiness tells them again. After ECONNRESET,
  * EPIPE, ETIMEDOUT or EHOSTUNREACH a stream is shut down in both directions, so that whatever follows is as after a real
- * one: the end of the stream for `recv`, EPIPE for `send`. `short` concerns streams only. EINTR of a call that the native
- * core repeats is not seen by anybody; a blocking wait ends as if its thread had been woken.
+ * one: the end of the stream for `recv`, EPIPE for `send`. `short` gives or takes a part of a stream's bytes, or some of a
+ * batch's datagrams; one datagram is whole or not at all. EINTR of a call that the native core repeats is not seen by
+ * anybody; a blocking wait ends as if its thread had been woken.
  *
  * Whether the n-th call of a kind fails follows from `seed` and n alone. See {@link replayFaults}.
  */

@@ -4,6 +4,7 @@
  * reactors of this thread that have no faults keep theirs.
  */
 import { constants as os } from 'node:os';
+import { HEADER_WORDS } from '../../datagram-batch.js';
 import {
   BAD_ARGUMENT,
   type Core,
@@ -14,7 +15,8 @@ import {
 } from '../../native.js';
 import { AHEAD, READABLE } from '../../readiness.js';
 import { SMALL_BYTES } from './chunks.js';
-import { type FaultPlan, type FaultyCall, NO_FAULT, SHORT } from './fault-plan.js';
+import { type FaultPlan, NO_FAULT, SHORT } from './fault-plan.js';
+import { threadState } from './thread-state.js';
 
 const { ECONNRESET, EHOSTUNREACH, EINTR, EPIPE, ETIMEDOUT } = os.errno;
 
@@ -22,6 +24,12 @@ const { ECONNRESET, EHOSTUNREACH, EINTR, EPIPE, ETIMEDOUT } = os.errno;
 const FATAL: ReadonlySet<number> = new Set([-ECONNRESET, -EPIPE, -ETIMEDOUT, -EHOSTUNREACH]);
 
 const SHUT_BOTH = 2;
+
+/** The calls that move bytes. */
+type Transfer = 'recv' | 'send';
+
+/** The arguments of the core's `sendTo` behind the descriptor and the bytes. */
+type SendToRest = Parameters<Core['sendTo']> extends [number, Uint8Array, ...infer Rest] ? Rest : never;
 
 interface Ahead {
   readonly fd: number;
@@ -38,7 +46,7 @@ export class FaultyTransfer {
   #pinned: Uint8Array[] = [];
   #outbox: Uint8Array = new Uint8Array(0);
   #sends: Int32Array = new Int32Array(0);
-  #packedPeer: Float64Array = new Float64Array(1);
+  #packedPeer: Float64Array = new Float64Array(2);
   #triples: Int32Array = new Int32Array(0);
   #received: Int32Array = new Int32Array(0);
   /** The slots that are received for ahead. */
@@ -50,29 +58,87 @@ export class FaultyTransfer {
   }
 
   recv(fd: number, into: Uint8Array, offset: number, length: number, flags: number): number {
-    const fault = this.#plan.next('recv', fd);
-    if (fault === NO_FAULT || fault === -EINTR) return this.#core.recv(fd, into, offset, length, flags);
-    if (fault === SHORT) return this.#core.recv(fd, into, offset, this.part('recv', fd, length), flags);
-    return this.broken(fd, fault);
+    return this.#bytes('recv', fd, length, (count) => this.#core.recv(fd, into, offset, count, flags));
   }
 
   send(fd: number, from: Uint8Array, offset: number, length: number, flags: number): number {
-    const fault = this.#plan.next('send', fd);
-    if (fault === NO_FAULT || fault === -EINTR) return this.#core.send(fd, from, offset, length, flags);
-    if (fault === SHORT) return this.#core.send(fd, from, offset, this.part('send', fd, length), flags);
-    return this.broken(fd, fault);
+    return this.#bytes('send', fd, length, (count) => this.#core.send(fd, from, offset, count, flags));
   }
 
   sendv(fd: number, chunks: readonly Uint8Array[], offset: number): number {
-    const fault = this.#plan.next('send', fd);
-    if (fault === NO_FAULT || fault === -EINTR) return this.#core.sendv(fd, chunks, offset);
-    if (fault !== SHORT) return this.broken(fd, fault);
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, -offset);
-    return this.#core.sendv(fd, firstBytes(chunks, offset + this.part('send', fd, bytes)), offset);
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk?.length, -offset);
+    return this.#bytes('send', fd, bytes, (count) =>
+      this.#core.sendv(fd, count < bytes ? firstBytes(chunks, offset + count) : chunks, offset),
+    );
+  }
+
+  // --- datagrams and descriptors -------------------------------------------------------------------------------------
+
+  recvFrom(fd: number, into: Uint8Array, flags: number): number {
+    const received = this.#bytes('recv', fd, into?.length, (count) =>
+      this.#core.recvFrom(fd, first(into, count), flags),
+    );
+    this.#tellPeer();
+    return received;
+  }
+
+  sendTo(fd: number, from: Uint8Array, ...to: SendToRest): number {
+    return this.#bytes('send', fd, from?.length, (count) => this.#core.sendTo(fd, first(from, count), ...to));
+  }
+
+  recvBatch(fd: number, payloads: Uint8Array, stride: number, addresses: Uint8Array, headers: Int32Array): number {
+    return this.#datagrams('recv', fd, headers.length / HEADER_WORDS, (count) =>
+      this.#core.recvBatch(fd, payloads, stride, addresses, headers.subarray(0, count * HEADER_WORDS)),
+    );
+  }
+
+  sendBatch(
+    fd: number,
+    payloads: Uint8Array,
+    stride: number,
+    addresses: Uint8Array,
+    headers: Int32Array,
+    start: number,
+    end: number,
+  ): number {
+    return this.#datagrams('send', fd, end - start, (count) =>
+      this.#core.sendBatch(fd, payloads, stride, addresses, headers, start, start + count),
+    );
+  }
+
+  sendDescriptors(fd: number, descriptors: Int32Array, payload: Uint8Array): number {
+    return this.#bytes('send', fd, payload?.length, (count) =>
+      this.#core.sendDescriptors(fd, descriptors, first(payload, count)),
+    );
+  }
+
+  recvDescriptors(fd: number, into: Uint8Array, descriptors: Int32Array): number {
+    return this.#bytes('recv', fd, into?.length, (count) =>
+      this.#core.recvDescriptors(fd, first(into, count), descriptors),
+    );
+  }
+
+  // --- one call ------------------------------------------------------------------------------------------------------
+
+  /** A call that moves up to `whole` bytes: `move` makes it, with how many it may move. */
+  #bytes(call: Transfer, fd: number, whole: number, move: (count: number) => number): number {
+    return this.#made(call, fd, whole, move, () => this.part(call, fd, whole));
+  }
+
+  /** The same of a batch: cut, it moves fewer datagrams. */
+  #datagrams(call: Transfer, fd: number, whole: number, move: (count: number) => number): number {
+    return this.#made(call, fd, whole, move, () => this.#plan.part(call, whole));
+  }
+
+  #made(call: Transfer, fd: number, whole: number, move: (count: number) => number, part: () => number): number {
+    const fault = this.#plan.next(call, fd);
+    // The core repeats what was interrupted.
+    if (fault === NO_FAULT || fault === -EINTR) return move(whole);
+    return fault === SHORT ? move(part()) : this.broken(fd, fault);
   }
 
   /** How much is left of `length` where the call is cut. A datagram is whole or not at all. */
-  part(call: FaultyCall, fd: number, length: number): number {
+  part(call: Transfer, fd: number, length: number): number {
     return this.#isStream(fd) ? this.#plan.part(call, length) : length;
   }
 
@@ -202,7 +268,7 @@ export class FaultyTransfer {
     }
   }
 
-  // --- accepting -----------------------------------------------------------------------------------------------------
+  // --- whom from -----------------------------------------------------------------------------------------------------
 
   setPackedPeer(into: Float64Array): number {
     this.#packedPeer = into;
@@ -211,10 +277,19 @@ export class FaultyTransfer {
 
   accept(fd: number): number {
     const accepted = this.#core.accept(fd);
-    // The packed address goes to the thread's first reactor: this one asks for the whole one.
-    this.#packedPeer[0] = -1;
+    this.#tellPeer();
     return accepted;
   }
+
+  /** The core knows one place for the peer, that of the reactors without faults. */
+  #tellPeer(): void {
+    this.#packedPeer.set(threadState(this.#core).packedPeer);
+  }
+}
+
+/** The first `count` bytes; of what is no bytes, itself, which the core refuses. */
+function first(bytes: Uint8Array, count: number): Uint8Array {
+  return bytes instanceof Uint8Array ? bytes.subarray(0, count) : bytes;
 }
 
 /** The chunks up to `bytes` in all. */

@@ -3,7 +3,7 @@ import { constants as os } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { Family } from '../../address.js';
 import { describe, misuse, SocketError, socketError } from '../../errors.js';
-import { BAD_ARGUMENT, type Core, REGISTERS } from '../../native.js';
+import { BAD_ARGUMENT, type Core } from '../../native.js';
 import type { SocketType } from '../../socket.js';
 import type {
   Backend,
@@ -16,10 +16,9 @@ import type {
 } from '../backend.js';
 import { FAMILY_CODE } from './addresses.js';
 import { ReceivedAhead } from './ahead.js';
-import { ChunkReader } from './chunks.js';
-import { KernelOutbox } from './outbox.js';
-import { PINNED_RECV, PINNED_SEND, PinnedBuffer } from './pinned.js';
+import type { KernelOutbox } from './outbox.js';
 import { type KernelContext, KernelSocket, TYPE_CODE } from './socket.js';
+import { type ThreadState, threadState } from './thread-state.js';
 
 /** Triples taken from the kernel in one wait, at most. */
 const BATCH = 1024;
@@ -45,38 +44,6 @@ const CAPABILITIES: Capabilities = {
   blocking: true,
   selectSync: true,
 };
-
-/** What the reactors of a thread share: their turns never overlap. */
-interface ThreadState {
-  readonly registers: Int32Array;
-  readonly chunks: ChunkReader;
-  readonly outbox: KernelOutbox;
-  readonly packedPeer: Float64Array;
-  readonly recvBuffer: PinnedBuffer;
-  readonly sendBuffer: PinnedBuffer;
-}
-
-/** By its core: one of the thread, and one for each reactor with faults. */
-const threads = new WeakMap<Core, ThreadState>();
-
-function threadState(core: Core): ThreadState {
-  let thread = threads.get(core);
-  if (thread === undefined) {
-    const registers = new Int32Array(REGISTERS);
-    core.setRegisters(registers);
-    thread = {
-      registers,
-      outbox: new KernelOutbox(core, registers),
-      chunks: new ChunkReader(core, registers),
-      packedPeer: new Float64Array(2),
-      recvBuffer: new PinnedBuffer(core, registers, PINNED_RECV),
-      sendBuffer: new PinnedBuffer(core, registers, PINNED_SEND),
-    };
-    core.setPackedPeer(thread.packedPeer);
-    threads.set(core, thread);
-  }
-  return thread;
-}
 
 export class KernelBackend implements Backend, Demultiplexer, Driver {
   readonly name = 'kernel';
