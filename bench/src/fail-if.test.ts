@@ -111,12 +111,14 @@ describe('--fail-if', () => {
 });
 
 describe('the summary', () => {
-  it('ranks by the headline and relates each target to both lines', () => {
+  it('ranks by the headline and relates each target to the baselines of the workload', () => {
     const rows = summarize(cells, echo);
     expect(rows.map((row) => row.target)).toEqual(['c-epoll', 'reactor', 'node-net']);
     expect(rows[1]).toMatchObject({
-      ofLine: { median: 0.925 },
-      ofBaseline: { least: 1.8, most: 1.9, quartiles: [1.825, 1.875], count: 2 },
+      ratios: {
+        'c-epoll': { median: 0.925 },
+        'node-net': { least: 1.8, most: 1.9, quartiles: [1.825, 1.875], count: 2 },
+      },
     });
     expect(rows[1]!.values.cpuPerMessage).toBeCloseTo((1e6 / 190 + 1e6 / 90) / 2);
   });
@@ -130,7 +132,7 @@ describe('the summary', () => {
     ];
     const [, row] = summarize(own, echo);
     expect(row).toMatchObject({ target: 'reactor', slices: 4, rounds: 2 });
-    expect(row!.ofLine).toEqual({ median: 0.9, quartiles: [0.8, 0.9], least: 0.5, most: 0.9, count: 4 });
+    expect(row!.ratios['c-epoll']).toEqual({ median: 0.9, quartiles: [0.8, 0.9], least: 0.5, most: 0.9, count: 4 });
     expect(row!.values.perCpuSecond).toBe(120);
   });
 
@@ -196,6 +198,15 @@ describe('the summary', () => {
     expect(renderWorkload(echo, rows)).toMatch('no reply for 5 s');
   });
 
+  it('has a column for each baseline of the workload, and no other', () => {
+    const heads = (workload: typeof echo) =>
+      [...renderWorkload(workload, summarize(cells, workload)).matchAll(/x (\S+) \(quartiles\)/g)].map(
+        ([, name]) => name,
+      );
+    expect(heads(echo)).toEqual(['c-epoll', 'node-net']);
+    expect(heads({ ...echo, baselines: ['reactor'] })).toEqual(['reactor']);
+  });
+
   it('rows without CPU figures are shown without a headline', () => {
     const rows = summarize([cell('reactor', 1, 100, { server: null }), cell('node-net', 1, 5)], echo);
     expect(rows.map((row) => row.target)).toEqual(['node-net', 'reactor']);
@@ -252,6 +263,15 @@ describe('--compare', () => {
   it('refuses to mix the two load clients', () => {
     expect(() => requireComparable('c', file('ts', cells), 'old.json')).toThrow('never mixed');
     expect(() => requireComparable('ts', file('ts', cells), 'old.json')).not.toThrow();
+  });
+
+  it('goes by the last baseline of the workload, whoever that is', () => {
+    const against = { ...echo, baselines: ['node-net', 'c-epoll'] as const };
+    const { changes } = compareRuns(file('c', cells), { ...file('c', cells), workloads: [against] });
+    expect(changes.map((change) => [change.target, change.baseline, change.before.median])).toEqual([
+      ['node-net', 'c-epoll', 0.5],
+      ['reactor', 'c-epoll', 0.925],
+    ]);
   });
 
   it('leaves out a workload that was run with other parameters, and says so', () => {

@@ -144,7 +144,7 @@ export function parseOptions(args: readonly string[]): Action {
     )
     .option('--seed <n>', 'of the order within the rounds (= random, printed)', integer(0, 2 ** 32 - 1))
     .option('--out <folder>', 'for the results file (= bench/results)')
-    .option('--compare <file>', 'show how the ratios to node:net differ from those of an earlier results file')
+    .option('--compare <file>', 'show how the ratios to the baselines differ from those of an earlier results file')
     .option('--fail-if <condition>', 'see below', (text: string, all: Condition[] | undefined) => [
       ...(all ?? []),
       parseCondition(text),

@@ -13,17 +13,12 @@ const STEAL = 0.02;
 /** Share of a core that a server may use while others are under load. */
 const AT_REST = 0.01;
 
-export const BASELINE = 'node-net';
-export const LINE = 'c-epoll';
-
 export interface Row {
   target: string;
   /** Medians over the slices or the rounds, by metric. */
   values: Partial<Record<string, number>>;
-  /** Headline against the C epoll echo of the same pass; 1 is equal. */
-  ofLine?: Spread;
-  /** Headline against node:net of the same pass. */
-  ofBaseline?: Spread;
+  /** Headline against that of each baseline of the workload in the same pass; 1 is equal. */
+  ratios: Partial<Record<string, Spread>>;
   rounds: number;
   /** Of all rounds; 0 where it was measured in one go. */
   slices: number;
@@ -119,7 +114,7 @@ function summarizeTarget(all: readonly Cell[], workload: Workload, target: strin
   const failed = cells.find((cell) => cell.outcome !== 'ok');
   const taking = cells.filter((cell) => cell.outcome !== 'skipped');
   const slices = taking.reduce((sum, cell) => sum + (cell.slices?.length ?? 0), 0);
-  const row: Row = { target, values: {}, rounds: taking.length, slices, flags: countFlags(taking) };
+  const row: Row = { target, values: {}, ratios: {}, rounds: taking.length, slices, flags: countFlags(taking) };
   if (failed) {
     const round = failed.round > 1 ? ` in round ${failed.round}` : '';
     row.reason =
@@ -133,9 +128,11 @@ function summarizeTarget(all: readonly Cell[], workload: Workload, target: strin
     const value = metric.name === 'max' && values.length > 0 ? Math.max(...values) : median(values);
     if (value !== undefined) row.values[metric.name] = value;
   }
-  const ofLine = ratio(all, workload.name, target, LINE, headline(workload.shape));
-  const ofBaseline = ratio(all, workload.name, target, BASELINE, headline(workload.shape));
-  return { ...row, ...(ofLine ? { ofLine } : {}), ...(ofBaseline ? { ofBaseline } : {}) };
+  for (const baseline of workload.baselines) {
+    const against = ratio(all, workload.name, target, baseline, headline(workload.shape));
+    if (against) row.ratios[baseline] = against;
+  }
+  return row;
 }
 
 /** The rows of a workload, best first, those without figures last. */

@@ -83,6 +83,12 @@ export function targetNamed(name: string): Target {
   return found;
 }
 
+/** Whether it is built on this project's packages, and not what they are compared with. */
+export function isOurs(name: string): boolean {
+  const { program } = targetNamed(name);
+  return 'module' in program && !program.module.startsWith('node-');
+}
+
 /** Why the target cannot take part in the workload, or `undefined`. */
 export function obstacle(target: Target, workload: Workload): string | undefined {
   const open = workload.connections + (workload.shape === 'flood' ? 1 : 0);

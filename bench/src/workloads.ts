@@ -16,12 +16,16 @@ export interface Workload {
   warmMessages: number;
   /** The targets of a run without `--targets`. */
   targets: readonly string[];
+  /** Whom the headline is set against, a column each. `--compare` goes by the last one. */
+  baselines: readonly [string, ...string[]];
   /** Which part of the preset's rounds it gets: the core cells all of them. */
   roundShare: number;
 }
 
 const styles = ['iterative', 'thread', 'thread-blocking', 'process', 'style-reactor'] as const;
 const raw = ['c-epoll', 'node-net', 'reactor', 'registered', 'emulated'] as const;
+/** The 100 % line, and what most Node servers are made of. */
+const lines = ['c-epoll', 'node-net'] as const;
 
 export const workloads: readonly Workload[] = [
   {
@@ -34,6 +38,7 @@ export const workloads: readonly Workload[] = [
     frame: null,
     warmMessages: 20_000,
     targets: [...raw, 'select', 'node-net-again'],
+    baselines: lines,
     roundShare: 1,
   },
   {
@@ -46,6 +51,7 @@ export const workloads: readonly Workload[] = [
     frame: 'u32',
     warmMessages: 320_000,
     targets: [...raw, 'select', 'framed'],
+    baselines: lines,
     roundShare: 1,
   },
   {
@@ -58,6 +64,7 @@ export const workloads: readonly Workload[] = [
     frame: null,
     warmMessages: 5_000,
     targets: [...raw, ...styles],
+    baselines: lines,
     roundShare: 0.4,
   },
   {
@@ -70,6 +77,7 @@ export const workloads: readonly Workload[] = [
     frame: null,
     warmMessages: 20_000,
     targets: ['c-epoll', 'node-net', 'reactor', ...styles],
+    baselines: lines,
     roundShare: 0.4,
   },
   {
@@ -83,6 +91,7 @@ export const workloads: readonly Workload[] = [
     intervalMs: 3,
     warmMessages: 3_000,
     targets: [...raw, 'select'],
+    baselines: ['c-epoll'],
     roundShare: 0.6,
   },
   {
@@ -95,6 +104,7 @@ export const workloads: readonly Workload[] = [
     frame: null,
     warmMessages: 0,
     targets: [...raw],
+    baselines: ['node-net'],
     roundShare: 0.2,
   },
 ];
