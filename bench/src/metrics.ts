@@ -6,7 +6,7 @@ export interface Metric {
   title: string;
   better: 'higher' | 'lower';
   shapes: readonly Shape[];
-  /** What an absolute figure is the median of. Percentiles need all messages of a round; ratios are those of slices all the same. */
+  /** What a figure is the median of, and what ratios are paired by. Percentiles need all messages of a round. */
   over: 'slice' | 'round';
   /** `undefined` where the measurement does not tell. */
   of(load: Figures): number | undefined;

@@ -13,6 +13,8 @@ export interface BenchOptions {
   preset: Preset;
   /** By `--rounds`: every workload gets them, whatever its share. */
   rounds: number | undefined;
+  /** By `--duration`: every workload measures so long in a round. */
+  duration: number | undefined;
   stall: number;
   pin: boolean;
   client: 'auto' | 'c' | 'ts';
@@ -59,11 +61,12 @@ ${Object.entries(presets)
       `  ${name.padEnd(6)} ${preset.rounds} round${preset.rounds === 1 ? '' : 's'}, ${preset.warmup} s warm-up and ${preset.duration} s measured each, in slices of ${preset.slice} s`,
   )
   .join('\n')}
-  The core workloads, echo and pipelined, get all rounds, the others fewer; --rounds gives every workload so many.
+  The core workloads, echo and pipelined, get all rounds, most others fewer; fairness gets more rounds, each four times as long, because
+  its percentiles need them. --rounds and --duration hold for every workload.
 
 --fail-if '<target>[/<target>] <workload>[.<metric>] <operator> <number>' (repeatable) makes the run end with code 1 if it is true of
-the median, or if there is nothing to judge by. With two targets their ratio within each pass of slices is judged, without a metric
-the workload's headline (messages per server CPU second; for idle bytes per connection, for fairness p99). Metrics: perCpuSecond rate
+the median, or if there is nothing to judge by. With two targets their ratio within each pass of slices is judged (within each round
+for percentiles, start-up and memory), without a metric the workload's headline (messages per server CPU second; for idle bytes per connection, for fairness p99). Metrics: perCpuSecond rate
 p50 p90 p99 p999 max cpuPerMessage floodRate memory startup bytesPerConnection (times in us, start-up in s).
   bench echo --fail-if 'registered/c-epoll echo < 0.95' --fail-if 'reactor/node-net echo < 1.45'
   bench fairness --fail-if 'reactor/c-epoll fairness > 1.25'
@@ -170,6 +173,7 @@ export function parseOptions(args: readonly string[]): Action {
           presetName: raw.preset,
           preset,
           rounds: raw.rounds,
+          duration: raw.duration,
           stall: raw.stall,
           pin: raw.pin,
           client: raw.client,
@@ -204,4 +208,9 @@ export const microSuites = ['dispatch', 'length-field', 'timeouts'] as const;
 /** How many rounds a workload gets. */
 export function plannedRounds(workload: Workload, options: BenchOptions): number {
   return options.rounds ?? roundsOf(workload, options.preset.rounds);
+}
+
+/** Seconds measured of each of its targets in a round. */
+export function plannedDuration(workload: Workload, { duration, preset }: BenchOptions): number {
+  return duration ?? preset.duration * (workload.durationTimes ?? 1);
 }

@@ -1,6 +1,6 @@
 /** Runs the plan: every workload in rounds, every round over all targets, in slices that take turns (round.ts). */
 import type { ClientKind, LoadProgress } from './load-result.js';
-import { type BenchOptions, plannedRounds } from './options.js';
+import { type BenchOptions, plannedDuration, plannedRounds } from './options.js';
 import type { Placement } from './placement.js';
 import type { Cell } from './results.js';
 import { type Contestant, runRound, SLICE_WARMUP } from './round.js';
@@ -31,6 +31,8 @@ export interface WorkloadPlan {
   skipped: { target: Target; reason: string }[];
   /** Slices of a target in a round. */
   passes: number;
+  /** Seconds measured of a target in a round: the sum of its slices. */
+  duration: number;
 }
 
 /** Expected times of a target in a round, in seconds. */
@@ -43,18 +45,20 @@ export function makePlan(options: BenchOptions): WorkloadPlan[] {
       const reason = obstacle(target, workload);
       return reason === undefined ? [] : [{ target, reason }];
     });
+    const duration = plannedDuration(workload, options);
     return {
       workload,
+      duration,
       rounds: plannedRounds(workload, options),
       skipped,
       targets: all.filter((target) => obstacle(target, workload) === undefined),
-      passes: passesOf(options.preset),
+      passes: passesOf({ duration, slice: options.preset.slice }),
     };
   });
 }
 
-function expectation(target: Target, { workload, passes }: WorkloadPlan, options: BenchOptions): Expectation {
-  const { warmup, duration, settle } = options.preset;
+function expectation(target: Target, { workload, passes, duration }: WorkloadPlan, options: BenchOptions): Expectation {
+  const { warmup, settle } = options.preset;
   // In a flood the messages of the quiet connections are due at their own pace.
   const pace = workload.shape === 'flood' ? (workload.intervalMs ?? 0) / 1000 / workload.connections : 0;
   const start =
@@ -151,7 +155,7 @@ function isHere(target: Target, tools: Tools): boolean {
 
 function contestant(
   target: Target,
-  { workload, passes }: WorkloadPlan,
+  { workload, passes, duration }: WorkloadPlan,
   options: BenchOptions,
   tools: Tools,
 ): Contestant<Target> {
@@ -164,10 +168,10 @@ function contestant(
     placement: tools.placement,
     load: {
       ...{ shape, connections, idle: 0, size, pipeline, frame, interval: intervalMs / 1000 },
-      ...{ warmup: preset.warmup, duration: preset.duration, settle: preset.settle, stall: options.stall },
+      ...{ warmup: preset.warmup, duration, settle: preset.settle, stall: options.stall },
       // A slice may be shorter than one large message takes.
       atLeast: shape === 'arrivals' ? preset.turns * connections : 1,
-      longest: Math.max(LONGEST_SECONDS, LONGEST_TIMES * preset.duration),
+      longest: Math.max(LONGEST_SECONDS, LONGEST_TIMES * duration),
       collect: shape === 'idle',
     },
   };

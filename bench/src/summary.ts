@@ -89,7 +89,10 @@ export function valuesOf(cells: readonly Cell[], workload: string, target: strin
   return slices.length > 0 ? slices : [...byRound(cells, workload, target, metric).values()];
 }
 
-/** The ratio of two targets by a metric, pass by pass; round by round where one of them was measured in one go. */
+/**
+ * The ratio of two targets by a metric, pass by pass; round by round where one of them was measured in one go, or where the metric needs
+ * all messages of a round: the 99th percentile of a slice is told by a handful of them, and one stolen time slice decides about it.
+ */
 export function ratio(
   cells: readonly Cell[],
   workload: string,
@@ -97,7 +100,7 @@ export function ratio(
   baseline: string,
   metric: Metric,
 ): Spread | undefined {
-  const slices = bySlice(cells, workload, target, metric);
+  const slices = metric.over === 'slice' ? bySlice(cells, workload, target, metric) : new Map<string, number>();
   const baseSlices = bySlice(cells, workload, baseline, metric);
   if (slices.size > 0 && baseSlices.size > 0) return spread(pairedRatios(slices, baseSlices));
   return spread(pairedRatios(byRound(cells, workload, target, metric), byRound(cells, workload, baseline, metric)));
