@@ -139,6 +139,7 @@ describe('the plan', () => {
     expect(rounds).toBeGreaterThanOrEqual(8);
     expect(passes).toBe(12);
     expect(plan('--duration', '0.5', '--rounds', '2')).toMatchObject({ duration: 0.5, passes: 2, rounds: 2 });
+    expect(plan('--preset', 'smoke')).toMatchObject({ rounds: 1, duration: 0.2 });
     expect(makePlan(bench('echo'))[0]!.duration).toBe(bench('echo').preset.duration);
   });
 

@@ -212,5 +212,5 @@ export function plannedRounds(workload: Workload, options: BenchOptions): number
 
 /** Seconds measured of each of its targets in a round. */
 export function plannedDuration(workload: Workload, { duration, preset }: BenchOptions): number {
-  return duration ?? preset.duration * (workload.durationTimes ?? 1);
+  return duration ?? preset.duration * (preset.rounds === 1 ? 1 : (workload.durationTimes ?? 1));
 }

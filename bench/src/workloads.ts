@@ -20,7 +20,7 @@ export interface Workload {
   baselines: readonly [string, ...string[]];
   /** Which part of the preset's rounds it gets: the core cells all of them. */
   roundShare: number;
-  /** A round measures so many times the preset's duration (= 1). */
+  /** A round measures so many times the preset's duration (= 1), where there is more than one. */
   durationTimes?: number;
 }
 
@@ -174,6 +174,7 @@ export function parametersOf({ shape, connections, size, pipeline, frame, interv
   ].join(', ');
 }
 
+/** One round is one round, for every workload: it decides nothing. */
 export function roundsOf(workload: Workload, rounds: number): number {
-  return Math.max(1, Math.round(rounds * workload.roundShare));
+  return rounds === 1 ? 1 : Math.max(1, Math.round(rounds * workload.roundShare));
 }
