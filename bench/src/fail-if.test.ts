@@ -166,6 +166,18 @@ describe('the summary', () => {
     expect(flagsOf(rested(0.019))).toEqual([]);
   });
 
+  it('datagrams that were lost are counted and flagged', () => {
+    const workload = workloads.find(({ name }) => name === 'datagrams')!;
+    const lossy = (round: number, lostDatagrams: number): Cell => ({
+      ...cell('c-udp', round, 100, { shape: 'datagrams', lostDatagrams }),
+      workload: 'datagrams',
+    });
+    const rows = summarize([lossy(1, 0), lossy(2, 3), lossy(3, 5)], workload);
+    expect(rows).toMatchObject([{ flags: ['lost 2/3'], values: { lost: 3 } }]);
+    expect(renderWorkload(workload, rows)).toMatch(/x c-udp .*x node-dgram .* lost /);
+    expect(judge(parseCondition('c-udp datagrams.lost > 2'), [lossy(1, 3)], [workload]).failed).toBe(true);
+  });
+
   it('flags a busy client, a busy machine and errors, with how many rounds they concern', () => {
     expect(flagsOf(cell('reactor', 1, 100, { clientShare: 0.86 }))).toEqual(['client-bound']);
     expect(flagsOf(cell('reactor', 1, 100, { clientShare: 0.85 }))).toEqual([]);

@@ -20,6 +20,9 @@ const RETRY_MS = 10;
 /** `idle`: opened, answered and closed before the first reading of memory. */
 const WARM_CONNECTIONS = 200;
 
+/** Datagrams are left to load.c: over node:dgram, one call for each, this client would measure itself. */
+type OwnShape = Exclude<Shape, 'datagrams'>;
+
 interface Slot {
   index: number;
   socket: Socket | undefined;
@@ -44,7 +47,7 @@ class Ended extends Error {
 }
 
 class LoadClient {
-  readonly #options: LoadOptions;
+  readonly #options: LoadOptions & { shape: OwnShape };
   readonly #latency = new Histogram();
   readonly #errors: Record<string, number> = {};
   readonly #slots: Slot[] = [];
@@ -60,7 +63,7 @@ class LoadClient {
   #total = 0;
   #lastProgress = performance.now();
 
-  constructor(options: LoadOptions) {
+  constructor(options: LoadOptions & { shape: OwnShape }) {
     this.#options = options;
     this.#ended = new Promise((_, reject) => {
       this.#end = reject;
@@ -68,7 +71,7 @@ class LoadClient {
     this.#ended.catch(() => {});
   }
 
-  readonly #shapes: Record<Shape, (result: LoadResult) => Promise<void>> = {
+  readonly #shapes: Record<OwnShape, (result: LoadResult) => Promise<void>> = {
     sessions: (result) => this.#sessions(result),
     arrivals: (result) => this.#arrivals(result),
     idle: (result) => this.#idleShape(result),
@@ -456,7 +459,7 @@ class LoadClient {
   }
 }
 
-function parseLoadArguments(args: string[]): LoadOptions {
+function parseLoadArguments(args: string[]): LoadOptions & { shape: OwnShape } {
   const text = { type: 'string' } as const;
   const { values, positionals } = parseArgs({
     args,
@@ -482,7 +485,7 @@ function parseLoadArguments(args: string[]): LoadOptions {
   });
   const [shape] = positionals;
   if (shape !== 'sessions' && shape !== 'arrivals' && shape !== 'idle' && shape !== 'flood')
-    throw new TypeError('the first argument is one of sessions, arrivals, idle, flood');
+    throw new TypeError('the first argument is one of sessions, arrivals, idle, flood; datagrams need load/load.c');
   const number = (value: string | undefined, standard: number) => (value === undefined ? standard : Number(value));
   return {
     shape,

@@ -123,6 +123,21 @@ describe('the plan', () => {
     ).toHaveLength(2);
   });
 
+  it('targets that serve connections and targets that serve datagrams are not mixed up', () => {
+    const reasons = (...args: string[]) => {
+      const [plan] = makePlan(bench(...args));
+      return [...plan!.targets.map(({ name }) => name), ...plan!.skipped.map(({ reason }) => reason)];
+    };
+    expect(reasons('datagrams', '--targets', 'c-udp,c-epoll')).toEqual(['c-udp', 'serves connections only']);
+    expect(reasons('echo', '--targets', 'c-epoll,datagram')).toEqual(['c-epoll', 'serves datagrams only']);
+    expect(reasons('datagrams', '--targets', 'c-udp', '--size', '2049')).toEqual([
+      'datagrams have 16 to 2048 bytes here',
+    ]);
+    expect(reasons('datagrams', '--targets', 'c-udp', '--connections', '1025')).toEqual([
+      'at most 1024 datagrams are in flight here',
+    ]);
+  });
+
   it('what a round measures is cut into slices of about the wanted length', () => {
     const passes = (...args: string[]) => makePlan(bench('echo', ...args))[0]!.passes;
     expect(passes('--duration', '1')).toBe(4);

@@ -4,6 +4,10 @@ import { type Serving, Unavailable } from './target-program.js';
 
 export const BACKLOG = 511;
 
+/** What a datagram target receives at a time, and the room for each: as load/udp-echo.c. */
+export const DATAGRAMS = 64;
+export const DATAGRAM_BYTES = 2048;
+
 /**
  * A reactor on that backend and no other. A handler that throws, as `recv` does on a reset, costs its connection and nothing else: that is what
  * the option without a value does.

@@ -123,9 +123,11 @@ export async function runPlan(
     const left = new Set(targets);
     for (let round = 1; round <= rounds; round++) {
       if (round === 1) {
-        for (const target of targets.filter((one) => !isHere(one, tools))) {
+        for (const target of targets) {
+          const reason = missing(target, workload, tools);
+          if (reason === undefined) continue;
           left.delete(target);
-          tell(target, 1, { outcome: 'unavailable', reason: 'no C compiler here' });
+          tell(target, 1, { outcome: 'unavailable', reason });
         }
       }
       for (const target of targets) if (!left.has(target)) listener.onSpent(roundSeconds(target, each, options));
@@ -148,9 +150,12 @@ export async function runPlan(
   }
 }
 
-/** Whether its program is: the C programs need a compiler. */
-function isHere(target: Target, tools: Tools): boolean {
-  return !('c' in target.program) || tools.compiled(target.program.c) !== undefined;
+/** What is not here that the measurement needs, in words, or `undefined`. */
+function missing(target: Target, { shape }: Workload, { clientKind, compiled }: Tools): string | undefined {
+  if ('c' in target.program && compiled(target.program.c) === undefined) return 'no C compiler here';
+  // node:dgram takes one datagram a call: it would measure itself.
+  if (shape === 'datagrams' && clientKind === 'ts') return 'the load client in TypeScript has no datagrams';
+  return undefined;
 }
 
 function contestant(

@@ -40,6 +40,7 @@ export function flagsOf(cell: Cell): string[] {
     if (other / load.elapsedSeconds > OTHER_LOAD) flags.push('busy-machine');
     if (load.machine.stealSeconds / load.elapsedSeconds > STEAL) flags.push('steal');
     if (load.machine.listenOverflows > 0) flags.push('listen-overflows');
+    if (load.lostDatagrams) flags.push('lost');
   }
   for (const [name, count] of Object.entries(load?.errors ?? {})) if (count > 0) flags.push(name);
   if (cell.idle && cell.idle.cpuSeconds > AT_REST * cell.idle.seconds) flags.push('not-idle');

@@ -42,6 +42,15 @@ const columns: Record<Shape, readonly [Column, ...Column[]]> = {
     value('slowest', 'max', format.microseconds),
     value('memory', 'memory', format.bytes),
   ],
+  datagrams: [
+    value('msg/CPU s', 'perCpuSecond', format.count),
+    value('msg/s', 'rate', format.count),
+    value('CPU/msg', 'cpuPerMessage', format.microseconds),
+    value('p50', 'p50', format.microseconds),
+    value('p99', 'p99', format.microseconds),
+    value('lost', 'lost', (count) => (count === undefined ? '-' : String(count))),
+    value('memory', 'memory', format.bytes),
+  ],
   idle: [
     value('per connection', 'bytesPerConnection', format.bytes),
     value('memory', 'memory', format.bytes),

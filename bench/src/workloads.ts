@@ -99,6 +99,19 @@ export const workloads: readonly Workload[] = [
     durationTimes: 4,
   },
   {
+    name: 'datagrams',
+    title: 'datagrams over UDP: each reply is followed by a new one at once',
+    shape: 'datagrams',
+    connections: 64,
+    size: 64,
+    pipeline: 1,
+    frame: null,
+    warmMessages: 50_000,
+    targets: ['c-udp', 'node-dgram', 'datagram-batch', 'datagram'],
+    baselines: ['c-udp', 'node-dgram'],
+    roundShare: 1,
+  },
+  {
     name: 'idle',
     title: 'connections that are opened and never used: the memory that each costs in the server',
     shape: 'idle',
@@ -162,6 +175,7 @@ const connectionsOf: Record<Shape, string> = {
   arrivals: 'clients at a time',
   idle: 'connections',
   flood: 'quiet connections',
+  datagrams: 'in flight',
 };
 
 /** The parameters in words. */
