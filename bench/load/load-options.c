@@ -9,14 +9,14 @@
 #include "datagrams.h"
 #include "load.h"
 
-const char *const load_shape_names[SHAPE_COUNT] = { "sessions", "arrivals", "idle", "flood", "datagrams" };
+const char *const load_shape_names[SHAPE_COUNT] = { "sessions", "arrivals", "idle", "flood", "datagrams", "hold" };
 
 void load_usage(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   fprintf(stderr, "load: ");
   vfprintf(stderr, format, arguments);
-  fprintf(stderr, "\nusage: load sessions|arrivals|idle|flood|datagrams --port P [options; see the head of load.c]\n");
+  fprintf(stderr, "\nusage: load sessions|arrivals|idle|flood|datagrams|hold --port P [options; see the head of load.c]\n");
   va_end(arguments);
   exit(1);
 }
@@ -44,7 +44,7 @@ struct load_options load_parse_options(int argc, char **argv) {
   int shape = -1;
   for (int i = 0; argc > 1 && i < SHAPE_COUNT; i++)
     if (strcmp(argv[1], load_shape_names[i]) == 0) shape = i;
-  if (shape < 0) load_usage("the first argument is one of sessions, arrivals, idle, flood, datagrams");
+  if (shape < 0) load_usage("the first argument is one of sessions, arrivals, idle, flood, datagrams, hold");
   options.shape = (enum load_shape)shape;
   options.address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
   optind = 2;

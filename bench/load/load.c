@@ -11,6 +11,8 @@
  *                                                       messages and times are those of the quiet ones
  *   load datagrams --port P --connections N             N datagrams in flight over one UDP socket; a reply's place is filled at
  *                                                       once, that of a lost one after 200 ms
+ *   load hold     --port P --connections N              N connections opened, "held N" printed, and all held until SIGTERM:
+ *                                                       a crowd beside the sessions of other processes
  *
  *   --host A            IPv4 address (127.0.0.1)          --size S       payload bytes of a message (64)
  *   --pipeline P        messages of a batch (1)           --frame u32    a 4-byte big-endian length before each payload
@@ -506,11 +508,31 @@ static void run_idle(void) {
   options.connections = idle;
 }
 
+/* Sleeps until the signal that ends it, or until a connection ends: nothing of it may be seen in what others measure. */
+static void run_hold(void) {
+  unsigned count = options.connections;
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTERM);
+  sigaddset(&blocked, SIGINT);
+  open_idle(count);
+  sigprocmask(SIG_BLOCK, &blocked, &before); /* so that it is met in the wait, not before it */
+  if (phase != DONE) printf("held %u\n", count);
+  fflush(stdout);
+  while (phase != DONE) {
+    struct epoll_event event;
+    int ended = epoll_pwait(epoll_fd, &event, 1, interrupted ? 0 : -1, &before);
+    if (ended > 0) finish("failed", "the server closed a connection that was held");
+    if (ended == 0) break;
+  }
+}
+
 static void require_descriptors(void) {
   struct rlimit files;
   unsigned all = options.connections + options.idle;
   unsigned long long wanted = (unsigned long long)all + 64;
   getrlimit(RLIMIT_NOFILE, &files);
+  if (files.rlim_max < wanted && setrlimit(RLIMIT_NOFILE, &(struct rlimit){ wanted, wanted }) == 0) return; /* privileged */
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
   if (files.rlim_max < wanted)
@@ -537,7 +559,7 @@ int main(int argc, char **argv) {
   run_begin();
   unsigned used = options.connections;
   if (options.shape == IDLE && used > WARM_CONNECTIONS) used = WARM_CONNECTIONS;
-  if (options.shape == DATAGRAMS) used = 0;
+  if (options.shape == DATAGRAMS || options.shape == HOLD) used = 0;
   for (unsigned i = 0; i <= used; i++) {
     connections[i] = (struct connection){ .fd = -1, .key = mix(last_progress ^ mix(i)) };
     connections[i].bytes = malloc(message_bytes * options.pipeline);
@@ -549,6 +571,7 @@ int main(int argc, char **argv) {
   else if (options.shape == ARRIVALS) run_arrivals();
   else if (options.shape == FLOOD) run_flood();
   else if (options.shape == DATAGRAMS) run_datagrams();
+  else if (options.shape == HOLD) run_hold();
   else run_idle();
   load_print_result(&options, &result);
   if (strcmp(result.outcome, "ok") == 0) return 0;

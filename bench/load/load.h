@@ -10,7 +10,7 @@
 
 enum { LOAD_MAX_SERVERS = 16 };
 
-enum load_shape { SESSIONS, ARRIVALS, IDLE, FLOOD, DATAGRAMS, SHAPE_COUNT };
+enum load_shape { SESSIONS, ARRIVALS, IDLE, FLOOD, DATAGRAMS, HOLD, SHAPE_COUNT };
 extern const char *const load_shape_names[SHAPE_COUNT];
 
 struct load_options {

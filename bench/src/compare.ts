@@ -33,6 +33,7 @@ export function requireComparable(client: ResultsFile['client'], old: ResultsFil
 function sameParameters(a: Workload, b: Workload): boolean {
   return (
     a.connections === b.connections &&
+    a.idle === b.idle &&
     a.size === b.size &&
     a.pipeline === b.pipeline &&
     a.frame === b.frame &&

@@ -76,6 +76,7 @@ class LoadClient {
     arrivals: (result) => this.#arrivals(result),
     idle: (result) => this.#idleShape(result),
     flood: (result) => this.#flood(result),
+    hold: () => this.#hold(),
   };
 
   async run(): Promise<LoadResult> {
@@ -439,6 +440,16 @@ class LoadClient {
     await Promise.race([sleep(settle * 1000), this.#ended]);
   }
 
+  /** Says when all are open; then it is their holding that counts, until a signal comes. */
+  async #hold(): Promise<void> {
+    await this.#openIdle(this.#options.connections);
+    this.#lastProgress = Number.POSITIVE_INFINITY;
+    process.stdout.write(`held ${this.#options.connections}\n`);
+    await this.#ended.catch((error: Ended) => {
+      if (error.outcome !== 'interrupted') throw error;
+    });
+  }
+
   async #idleShape(result: LoadResult): Promise<void> {
     const { connections, serverPids } = this.#options;
     const warm = Array.from({ length: Math.min(WARM_CONNECTIONS, connections) }, () => this.#slot());
@@ -484,8 +495,10 @@ function parseLoadArguments(args: string[]): LoadOptions & { shape: OwnShape } {
     },
   });
   const [shape] = positionals;
-  if (shape !== 'sessions' && shape !== 'arrivals' && shape !== 'idle' && shape !== 'flood')
-    throw new TypeError('the first argument is one of sessions, arrivals, idle, flood; datagrams need load/load.c');
+  if (shape !== 'sessions' && shape !== 'arrivals' && shape !== 'idle' && shape !== 'flood' && shape !== 'hold')
+    throw new TypeError(
+      'the first argument is one of sessions, arrivals, idle, flood, hold; datagrams need load/load.c',
+    );
   const number = (value: string | undefined, standard: number) => (value === undefined ? standard : Number(value));
   return {
     shape,

@@ -119,6 +119,7 @@ const headlines: Record<Shape, string> = {
   idle: 'bytesPerConnection',
   flood: 'p99',
   datagrams: 'perCpuSecond',
+  hold: 'startup',
 };
 
 /** The metric by which the targets of a workload are ranked and compared. */

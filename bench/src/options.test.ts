@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { distance, nearest } from './nearest.js';
 import { type BenchOptions, type MicroOptions, parseOptions, plannedRounds } from './options.js';
@@ -138,6 +139,26 @@ describe('the plan', () => {
     ]);
   });
 
+  it('idle connections stand beside the crowded targets only, as many as the command line says', () => {
+    const [plan] = makePlan(bench('crowded', '--idle', '700', '--targets', 'reactor,reactor-timed'));
+    expect(plan).toMatchObject({ workload: { idle: 700, connections: 50 }, skipped: [] });
+    expect(makePlan(bench('crowded'))[0]!.workload.idle).toBe(15_000);
+    expect(makePlan(bench('crowded', '--preset', 'smoke'))[0]!.workload.idle).toBe(2000);
+    const [echo] = makePlan(bench('echo', '--idle', '700', '--targets', 'reactor,reactor-timed'));
+    expect(echo!.workload.idle).toBeUndefined();
+    expect(echo!.skipped).toMatchObject([{ reason: 'stands beside idle connections, and this workload has none' }]);
+  });
+
+  it('connections beyond the descriptors that a process may have are refused with what is missing', () => {
+    const [plan] = makePlan(bench('crowded', '--idle', '1000000', '--targets', 'reactor,reactor-crowded'));
+    // A million and more is beyond fs.nr_open, which nobody may exceed, unless that was raised.
+    if (Number(readFileSync('/proc/sys/fs/nr_open', 'utf8')) > 1_000_250) return;
+    expect(plan!.targets.map(({ name }) => name)).toEqual(['reactor']);
+    expect(plan!.skipped[0]!.reason).toMatch(
+      /^1000050 connections need 1000250 descriptors, and the hard limit .* is \d+$/,
+    );
+  });
+
   it('what a round measures is cut into slices of about the wanted length', () => {
     const passes = (...args: string[]) => makePlan(bench('echo', ...args))[0]!.passes;
     expect(passes('--duration', '1')).toBe(4);
@@ -168,10 +189,10 @@ describe('the plan', () => {
     expect(isSliced(targetNamed('reactor'), { ...echo!, connections: 5001 }, 4)).toBe(false);
   });
 
-  it('the default takes less than nine minutes, smoke less than one', () => {
+  it('the default takes less than nine minutes, smoke about one', () => {
     const expected = (...args: string[]) => expectedSeconds(makePlan(bench(...args)), bench(...args));
     expect(expected()).toBeLessThan(530);
-    expect(expected('--preset', 'smoke')).toBeLessThan(55);
+    expect(expected('--preset', 'smoke')).toBeLessThan(60);
   });
 
   it('every target of a workload exists, and its baselines are among them', () => {

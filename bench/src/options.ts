@@ -80,6 +80,7 @@ interface Raw {
   preset: PresetName;
   rounds?: number;
   connections?: number;
+  idle?: number;
   size?: number;
   pipeline?: number;
   warmup?: number;
@@ -112,7 +113,7 @@ function chooseWorkloads(chosen: readonly string[], raw: Raw): Workload[] {
   const wanted = new Set(chosen.map((name) => known('workload', name, [...names, 'micro'])));
   return workloads
     .filter((workload) => wanted.size === 0 || wanted.has(workload.name))
-    .map((workload) => adjusted(workload, raw));
+    .map((workload) => adjusted(workload, raw, presets[raw.preset]));
 }
 
 export type Action = { kind: 'bench'; options: BenchOptions } | { kind: 'micro'; options: MicroOptions };
@@ -132,6 +133,7 @@ export function parseOptions(args: readonly string[]): Action {
     .option('--preset <name>', Object.keys(presets).join(', '), choice('preset', Object.keys(presets)), 'quick')
     .option('--rounds <n>', 'rounds of every workload', integer(1, 1000))
     .option('--connections <n>', 'connections, or clients at a time', integer(1, 100_000))
+    .option('--idle <n>', 'idle connections beside them (crowded only)', integer(1, 1_000_000))
     .option('--size <n>', 'payload bytes of a message', integer(1, 2 ** 26))
     .option('--pipeline <n>', 'messages in one send (sessions only)', integer(1, 65_536))
     .option('--warmup <seconds>', 'of load on a fresh server before anything is measured', seconds(0, 600))

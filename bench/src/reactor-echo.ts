@@ -21,7 +21,11 @@ export function createReactor(backend: 'kernel' | 'emulated'): Reactor {
   }
 }
 
-export async function serveEcho(address: InetAddress, backend: 'kernel' | 'emulated'): Promise<Serving> {
+export async function serveEcho(
+  address: InetAddress,
+  backend: 'kernel' | 'emulated',
+  options: { idleMs?: number } = {},
+): Promise<Serving> {
   const reactor = createReactor(backend);
   const listener = await reactor.serve(
     address,
@@ -30,7 +34,7 @@ export async function serveEcho(address: InetAddress, backend: 'kernel' | 'emula
         connection.write(chunk);
       },
     },
-    { backlog: BACKLOG },
+    { backlog: BACKLOG, ...options },
   );
   const { port } = listener.socket.localAddress as InetAddress;
   return { port, stop: () => reactor.close(), detail: reactor.backend.name };

@@ -6,7 +6,7 @@ import type { Cell } from './results.js';
 import { type Contestant, runRound, SLICE_WARMUP } from './round.js';
 import type { Setup } from './session.js';
 import { seededRandom } from './statistics.js';
-import { commandOf, isSliced, obstacle, type Target, targetNamed } from './targets.js';
+import { commandOf, isSliced, limitsOf, obstacle, type Target, targetNamed } from './targets.js';
 import { passesOf, type Workload } from './workloads.js';
 
 /** What a measurement takes besides warm-up and the clock: starting and ending the server, connecting. Measured; for estimates only. */
@@ -14,6 +14,8 @@ const SERVER_SECONDS = 0.3;
 /** Starting the load client, connecting, coming to rest. */
 const CLIENT_SECONDS = 0.08;
 const IDLE_OPENING_SECONDS = 0.8;
+/** Of `crowded`: an idle connection is opened, and closed at the end. */
+const HELD_SECONDS = 1e-4;
 /** `arrivals` where each starts a thread or a process: until every client has had one turn. */
 const COLD_TURN_SECONDS = 1.5;
 
@@ -61,8 +63,9 @@ function expectation(target: Target, { workload, passes, duration }: WorkloadPla
   const { warmup, settle } = options.preset;
   // In a flood the messages of the quiet connections are due at their own pace.
   const pace = workload.shape === 'flood' ? (workload.intervalMs ?? 0) / 1000 / workload.connections : 0;
+  const held = target.crowded ? (workload.idle ?? 0) * HELD_SECONDS : 0;
   const start =
-    SERVER_SECONDS + CLIENT_SECONDS + Math.max(warmup, options.preset.warm ? workload.warmMessages * pace : 0);
+    held + SERVER_SECONDS + CLIENT_SECONDS + Math.max(warmup, options.preset.warm ? workload.warmMessages * pace : 0);
   if (workload.shape === 'idle')
     return { start: 0, slice: 0, whole: SERVER_SECONDS + CLIENT_SECONDS + 2 * settle + IDLE_OPENING_SECONDS };
   if (!isSliced(target, workload, passes)) {
@@ -166,13 +169,15 @@ function contestant(
 ): Contestant<Target> {
   const { preset } = options;
   const { shape, connections, size, pipeline, frame, intervalMs = 0 } = workload;
+  const idle = target.crowded ? (workload.idle ?? 0) : 0;
+  const limits = limitsOf(target, workload);
   const setup: Setup = {
-    server: commandOf(target, (name) => tools.compiled(name)!),
-    client: tools.client,
+    server: [...limits, ...commandOf(target, (name) => tools.compiled(name)!)],
+    client: [...limits, ...tools.client],
     clientKind: tools.clientKind,
     placement: tools.placement,
     load: {
-      ...{ shape, connections, idle: 0, size, pipeline, frame, interval: intervalMs / 1000 },
+      ...{ shape, connections, idle, size, pipeline, frame, interval: intervalMs / 1000 },
       ...{ warmup: preset.warmup, duration, settle: preset.settle, stall: options.stall },
       // A slice may be shorter than one large message takes.
       atLeast: shape === 'arrivals' ? preset.turns * connections : 1,

@@ -2,7 +2,6 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import * as format from './format.js';
-import type { Shape } from './load-result.js';
 import type { Row } from './summary.js';
 import { isOurs } from './targets.js';
 import { parametersOf, type Workload } from './workloads.js';
@@ -23,7 +22,7 @@ const against = (baseline: string): Column => ({
 const seconds = (time: number | undefined) => format.microseconds(time === undefined ? undefined : time * 1e6);
 
 /** The headline, behind which the ratios of it stand, and the rest. */
-const columns: Record<Shape, readonly [Column, ...Column[]]> = {
+const columns: Record<Workload['shape'], readonly [Column, ...Column[]]> = {
   sessions: [
     value('msg/CPU s', 'perCpuSecond', format.count),
     value('msg/s', 'rate', format.count),

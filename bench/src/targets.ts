@@ -1,6 +1,7 @@
 /** Whom is measured: the targets by name, what each is, and where it cannot take part. */
 import path from 'node:path';
 import { benchFolder } from './compile.js';
+import { roomFor } from './descriptors.js';
 import type { Workload } from './workloads.js';
 
 export interface Target {
@@ -17,6 +18,8 @@ export interface Target {
   coldConnections?: boolean;
   /** Speaks u32 frames only. */
   framesOnly?: boolean;
+  /** The workload's idle connections are held open beside the load. */
+  crowded?: boolean;
   /** Serves datagrams, and no connections. */
   datagrams?: boolean;
 }
@@ -78,6 +81,30 @@ export const targets: readonly Target[] = [
   },
   { name: 'style-reactor', title: 'createServer, reactor', program: { module: 'style-reactor' } },
   {
+    name: 'c-epoll-crowded',
+    title: 'as c-epoll, with the idle connections of the workload beside the load',
+    program: { c: 'epoll-echo' },
+    crowded: true,
+  },
+  {
+    name: 'node-net-crowded',
+    title: 'as node-net, with the idle connections of the workload beside the load',
+    program: { module: 'node-net' },
+    crowded: true,
+  },
+  {
+    name: 'reactor-crowded',
+    title: 'as reactor, with the idle connections of the workload beside the load',
+    program: { module: 'reactor' },
+    crowded: true,
+  },
+  {
+    name: 'reactor-timed',
+    title: 'as reactor-crowded, with an idle timeout (idleMs) on every connection',
+    program: { module: 'reactor-timed' },
+    crowded: true,
+  },
+  {
     name: 'c-udp',
     title: 'C over recvmmsg and sendmmsg, one thread: the 100 % line of datagrams',
     program: { c: 'udp-echo' },
@@ -127,10 +154,24 @@ export function obstacle(target: Target, workload: Workload): string | undefined
   if (wanted && (workload.size < LEAST_DATAGRAM || workload.size > MOST_DATAGRAM))
     return `datagrams have ${LEAST_DATAGRAM} to ${MOST_DATAGRAM} bytes here`;
   if (wanted && workload.connections > MOST_IN_FLIGHT) return `at most ${MOST_IN_FLIGHT} datagrams are in flight here`;
+  if (target.crowded && !workload.idle) return 'stands beside idle connections, and this workload has none';
   const open = workload.connections + (workload.shape === 'flood' ? 1 : 0);
   if (workload.shape !== 'arrivals' && target.sessions && open > target.sessions.most) return target.sessions.reason;
   if (target.framesOnly && workload.frame === null) return 'speaks u32 frames only, and this workload has none';
-  return undefined;
+  const room = roomFor(descriptorsOf(target, workload));
+  return typeof room === 'string' ? room : undefined;
+}
+
+/** How many connections are open at a time, in the server or in the load clients. */
+function descriptorsOf(target: Target, { shape, connections, idle = 0 }: Workload): number {
+  if (shape === 'datagrams') return 1;
+  return connections + (target.crowded ? idle : 0);
+}
+
+/** What goes before the commands of its server and load clients, so that these have room for all connections. */
+export function limitsOf(target: Target, workload: Workload): readonly string[] {
+  const room = roomFor(descriptorsOf(target, workload));
+  return typeof room === 'string' ? [] : room;
 }
 
 /**

@@ -5,8 +5,10 @@ export interface Workload {
   name: string;
   /** One sentence for `--list` and above the table. */
   title: string;
-  shape: Shape;
+  shape: Exclude<Shape, 'hold'>;
   connections: number;
+  /** Idle connections that are held open beside them, for the targets that are `crowded`. */
+  idle?: number;
   size: number;
   pipeline: number;
   frame: 'u32' | null;
@@ -99,6 +101,28 @@ export const workloads: readonly Workload[] = [
     durationTimes: 4,
   },
   {
+    name: 'crowded',
+    title: 'the load of echo, with and without idle connections beside it',
+    shape: 'sessions',
+    connections: 50,
+    idle: 15_000,
+    size: 64,
+    pipeline: 1,
+    frame: null,
+    warmMessages: 20_000,
+    targets: [
+      'c-epoll',
+      'c-epoll-crowded',
+      'node-net',
+      'node-net-crowded',
+      'reactor',
+      'reactor-crowded',
+      'reactor-timed',
+    ],
+    baselines: ['reactor-crowded', 'reactor'],
+    roundShare: 0.6,
+  },
+  {
     name: 'datagrams',
     title: 'datagrams over UDP: each reply is followed by a new one at once',
     shape: 'datagrams',
@@ -139,12 +163,32 @@ export interface Preset {
   settle: number;
   /** `arrivals`: the clock goes on until every client has had so many turns on average. */
   turns: number;
+  /** `crowded`: no more idle connections than this. */
+  mostIdle: number;
 }
 
 export const presets = {
-  smoke: { rounds: 1, warm: false, warmup: 0.1, duration: 0.2, slice: 0.1, settle: 0.4, turns: 1 },
-  quick: { rounds: 5, warm: true, warmup: 0.4, duration: 0.75, slice: 0.25, settle: 0.6, turns: 2 },
-  full: { rounds: 15, warm: true, warmup: 2, duration: 3, slice: 0.25, settle: 2, turns: 5 },
+  smoke: { rounds: 1, warm: false, warmup: 0.1, duration: 0.2, slice: 0.1, settle: 0.4, turns: 1, mostIdle: 2000 },
+  quick: {
+    rounds: 5,
+    warm: true,
+    warmup: 0.4,
+    duration: 0.75,
+    slice: 0.25,
+    settle: 0.6,
+    turns: 2,
+    mostIdle: Number.MAX_SAFE_INTEGER,
+  },
+  full: {
+    rounds: 15,
+    warm: true,
+    warmup: 2,
+    duration: 3,
+    slice: 0.25,
+    settle: 2,
+    turns: 5,
+    mostIdle: Number.MAX_SAFE_INTEGER,
+  },
 } as const satisfies Record<string, Preset>;
 
 /** Into how many slices a target's measured time of a round is cut. */
@@ -156,21 +200,23 @@ export type PresetName = keyof typeof presets;
 
 export interface Overrides {
   connections?: number | undefined;
+  idle?: number | undefined;
   size?: number | undefined;
   pipeline?: number | undefined;
 }
 
-/** The workload with what the command line changes. A pipeline concerns sessions only: an arrival sends one message. */
-export function adjusted(workload: Workload, overrides: Overrides): Workload {
+/** The workload with what the command line and the preset change. A pipeline concerns sessions only: an arrival sends one message. */
+export function adjusted(workload: Workload, overrides: Overrides, { mostIdle }: Pick<Preset, 'mostIdle'>): Workload {
   return {
     ...workload,
     connections: overrides.connections ?? workload.connections,
+    ...(workload.idle === undefined ? {} : { idle: overrides.idle ?? Math.min(workload.idle, mostIdle) }),
     size: overrides.size ?? workload.size,
     pipeline: workload.shape === 'sessions' ? (overrides.pipeline ?? workload.pipeline) : workload.pipeline,
   };
 }
 
-const connectionsOf: Record<Shape, string> = {
+const connectionsOf: Record<Workload['shape'], string> = {
   sessions: 'connections',
   arrivals: 'clients at a time',
   idle: 'connections',
@@ -179,9 +225,10 @@ const connectionsOf: Record<Shape, string> = {
 };
 
 /** The parameters in words. */
-export function parametersOf({ shape, connections, size, pipeline, frame, intervalMs }: Workload): string {
+export function parametersOf({ shape, connections, idle, size, pipeline, frame, intervalMs }: Workload): string {
   return [
     `${connections} ${connectionsOf[shape]}`,
+    ...(idle === undefined ? [] : [`${idle} idle ones beside them where crowded`]),
     ...(shape === 'idle' ? [] : [`${size} bytes${frame ? ` after a ${frame} length` : ''}`]),
     ...(shape === 'sessions' ? [`pipeline ${pipeline}`] : []),
     ...(shape === 'flood' ? [`a message each ${intervalMs} ms`] : []),
