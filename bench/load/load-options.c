@@ -6,16 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datagrams.h"
 #include "load.h"
 
-const char *const load_shape_names[SHAPE_COUNT] = { "sessions", "arrivals", "idle", "flood" };
+const char *const load_shape_names[SHAPE_COUNT] = { "sessions", "arrivals", "idle", "flood", "datagrams", "hold" };
 
 void load_usage(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   fprintf(stderr, "load: ");
   vfprintf(stderr, format, arguments);
-  fprintf(stderr, "\nusage: load sessions|arrivals|idle|flood --port P [options; see the head of load.c]\n");
+  fprintf(stderr, "\nusage: load sessions|arrivals|idle|flood|datagrams|hold --port P [options; see the head of load.c]\n");
   va_end(arguments);
   exit(1);
 }
@@ -43,7 +44,7 @@ struct load_options load_parse_options(int argc, char **argv) {
   int shape = -1;
   for (int i = 0; argc > 1 && i < SHAPE_COUNT; i++)
     if (strcmp(argv[1], load_shape_names[i]) == 0) shape = i;
-  if (shape < 0) load_usage("the first argument is one of sessions, arrivals, idle, flood");
+  if (shape < 0) load_usage("the first argument is one of sessions, arrivals, idle, flood, datagrams, hold");
   options.shape = (enum load_shape)shape;
   options.address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
   optind = 2;
@@ -76,8 +77,12 @@ struct load_options load_parse_options(int argc, char **argv) {
   if (optind < argc) load_usage("unknown argument '%s'", argv[optind]);
   if (options.longest < options.duration) options.longest = options.duration;
   if (!options.address.sin_port) load_usage("--port is missing");
-  if ((options.shape == ARRIVALS || options.shape == FLOOD) && options.pipeline != 1)
+  if ((options.shape == ARRIVALS || options.shape == FLOOD || options.shape == DATAGRAMS) && options.pipeline != 1)
     load_usage("%s sends one message at a time: --pipeline must be 1", load_shape_names[shape]);
-  if (options.shape == FLOOD && options.prefix) load_usage("flood sends no frames");
+  if ((options.shape == FLOOD || options.shape == DATAGRAMS) && options.prefix) load_usage("%s sends no frames", load_shape_names[shape]);
+  if (options.shape == DATAGRAMS && (options.size < DATAGRAMS_LEAST_BYTES || options.size > DATAGRAMS_MOST_BYTES))
+    load_usage("a datagram has %d to %d bytes, not %u", DATAGRAMS_LEAST_BYTES, DATAGRAMS_MOST_BYTES, options.size);
+  if (options.shape == DATAGRAMS && options.connections > DATAGRAMS_MOST)
+    load_usage("at most %d datagrams are in flight, not %u", DATAGRAMS_MOST, options.connections);
   return options;
 }

@@ -92,6 +92,7 @@ void load_print_result(const struct load_options *options, const struct load_res
   print_errors(r);
   print_latency(r);
   if (options->shape == FLOOD) printf("\"floodBytes\":%llu,", (unsigned long long)r->flood_bytes);
+  if (options->shape == DATAGRAMS) printf("\"lostDatagrams\":%llu,", (unsigned long long)r->lost_datagrams);
   if ((options->shape == SESSIONS || options->shape == FLOOD) && r->elapsed > 0) {
     printf("\"perConnection\":{\"least\":%llu,", (unsigned long long)r->least_per_connection);
     printf("\"most\":%llu},", (unsigned long long)r->most_per_connection);

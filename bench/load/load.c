@@ -9,6 +9,10 @@
  *   load flood    --port P --connections N              N quiet connections, each a message every --interval, beside one
  *                                                       that writes as fast as the server takes it and reads its echo;
  *                                                       messages and times are those of the quiet ones
+ *   load datagrams --port P --connections N             N datagrams in flight over one UDP socket; a reply's place is filled at
+ *                                                       once, that of a lost one after 200 ms
+ *   load hold     --port P --connections N              N connections opened, "held N" printed, and all held until SIGTERM:
+ *                                                       a crowd beside the sessions of other processes
  *
  *   --host A            IPv4 address (127.0.0.1)          --size S       payload bytes of a message (64)
  *   --pipeline P        messages of a batch (1)           --frame u32    a 4-byte big-endian length before each payload
@@ -28,7 +32,6 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -37,8 +40,9 @@
 #include <unistd.h>
 
 #include "contents.h"
+#include "datagrams.h"
 #include "flood.h"
-#include "load.h"
+#include "run.h"
 
 enum {
   BLOCK = 256 * 1024,       /* bytes read at once */
@@ -48,13 +52,11 @@ enum {
   PORTS_PER_SOURCE = 20000, /* of the 28,232 ephemeral ports of a source, how many are used at a time */
   WARM_CONNECTIONS = 200,   /* `idle`: opened, answered and closed before the first reading of memory */
 };
-#define REPORT_NS 250000000ull /* between two progress lines, and two looks whether enough was answered */
+#define REPORT_NS 250000000ull /* between two looks whether enough was answered */
 #define RETRY_NS 10000000ull /* an arrival that could not connect is tried again after this */
 #define OPENING_LIMIT_NS 60000000000ull
 
-enum phase { OPENING_PHASE, WARMUP, MEASURE, DONE };
 enum state { CLOSED, CONNECTING, OPEN, RETRY };
-static const char *const phase_names[] = { "open", "warmup", "measure", "done" };
 
 struct connection {
   int fd;
@@ -71,40 +73,16 @@ struct connection {
   unsigned char *bytes; /* the batch as it was sent: replies are compared with it */
 };
 
-static struct load_options options;
-static struct load_result result = { .outcome = "ok" };
-
-static enum phase phase = OPENING_PHASE;
-static volatile sig_atomic_t interrupted;
-
 static int epoll_fd;
 static struct connection *connections, *probe;
 static struct flood flood;
-static unsigned open_count, answered_count, retry_count;
+static struct datagrams datagrams;
+static unsigned answered_count, retry_count;
 static unsigned next_source;
 static struct contents contents;
 static size_t message_bytes;
 static uint64_t interval_ns;
 static unsigned char block[BLOCK];
-
-static uint64_t total_messages; /* of all phases */
-static uint64_t last_progress, process_start;
-
-static uint64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
-
-__attribute__((format(printf, 2, 3))) static void finish(const char *how, const char *format, ...) {
-  if (phase == DONE) return;
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(result.reason, sizeof result.reason, format, arguments);
-  va_end(arguments);
-  result.outcome = how;
-  phase = DONE;
-}
 
 /* Makes the next batch. */
 static void compose(struct connection *c, unsigned count) {
@@ -240,12 +218,8 @@ static void read_replies(struct connection *c) {
     c->received = received;
     last_progress = now;
     if (complete) {
-      total_messages += complete;
-      if (phase == MEASURE) {
-        result.messages += complete;
-        c->measured += complete;
-        histogram_record(&result.latency, now - c->started, complete);
-      }
+      count_answered(now, c->started, complete);
+      if (phase == MEASURE) c->measured += complete;
     }
     bool short_read = (size_t)got < sizeof block;
     if (c->received == c->batch) {
@@ -317,11 +291,6 @@ static void on_event(struct connection *c, uint32_t events) {
 
 /* ---- the loop ------------------------------------------------------------------------------------------------- */
 
-static void report_progress(uint64_t now) {
-  fprintf(stderr, "{\"seconds\":%.3f,\"phase\":\"%s\",\"connections\":%u,\"messages\":%llu}\n", (double)(now - process_start) / 1e9,
-          phase_names[phase], open_count, (unsigned long long)total_messages);
-}
-
 static void retry(uint64_t now) {
   for (unsigned i = 0; retry_count && i < options.connections; i++) {
     if (connections[i].state != RETRY || connections[i].retry_at > now) continue;
@@ -333,33 +302,30 @@ static void retry(uint64_t now) {
 /* One wait and what came of it. Looks at the clock: progress lines, stalls, retries. */
 static void turn(uint64_t until) {
   static struct epoll_event events[EVENTS];
-  static uint64_t next_report;
-  uint64_t now = now_ns(), wake = next_report < until ? next_report : until;
+  uint64_t now = now_ns(), wake = next_look() < until ? next_look() : until;
   if (retry_count && wake > now + RETRY_NS) wake = now + RETRY_NS;
   if (flood.fd >= 0) {
     uint64_t due = start_due();
     if (wake > due) wake = due;
     if (flood_can_move(&flood)) wake = now;
   }
+  if (datagrams.fd >= 0 && wake > datagrams_due(&datagrams)) wake = datagrams_due(&datagrams);
   int count = epoll_wait(epoll_fd, events, EVENTS, wake > now ? (int)((wake - now + 999999) / 1000000) : 0);
   for (int i = 0; i < count && phase != DONE; i++) {
     if (events[i].data.ptr == &flood) {
       flood.readable |= (events[i].events & ~(uint32_t)EPOLLOUT) != 0;
       flood.writable |= (events[i].events & EPOLLOUT) != 0;
+    } else if (events[i].data.ptr == &datagrams) {
+      datagrams.readable |= (events[i].events & ~(uint32_t)EPOLLOUT) != 0;
+      datagrams.writable |= (events[i].events & EPOLLOUT) != 0;
     } else if (events[i].data.ptr) on_event(events[i].data.ptr, events[i].events);
     else result.early_closes++; /* an idle connection: only its end is listened for, once */
   }
   if (phase != DONE && flood_can_move(&flood)) move_flood(); /* after the quiet ones, which it must not keep waiting here */
+  if (phase != DONE && datagrams.fd >= 0) datagrams_step(&datagrams);
   now = now_ns();
   if (retry_count) retry(now);
-  if (now >= next_report) {
-    report_progress(now);
-    next_report = now + REPORT_NS;
-  }
-  if (interrupted) finish("interrupted", "signal %d", (int)interrupted);
-  else if (now > last_progress && (double)(now - last_progress) > options.stall * 1e9)
-    finish("stalled", "no reply for %g s in phase %s: %u of %u connections open, %llu messages before", options.stall, phase_names[phase],
-           open_count, options.connections, (unsigned long long)total_messages);
+  look_at_clock(now);
 }
 
 static void run_until(uint64_t deadline) {
@@ -435,34 +401,9 @@ static void open_idle(unsigned count) {
 
 /* ---- shapes --------------------------------------------------------------------------------------------------- */
 
-static double client_cpu(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-/* Warm-up, then the measured interval. The counters stand still while the server is sampled; at both ends the server
- * works off what is in flight meanwhile, so that the two errors, at most a batch per connection, cancel out. */
-static void warm_up_and_measure(void) {
-  phase = WARMUP;
-  for (unsigned i = 0; i < options.connections && phase != DONE; i++) {
-    if (options.shape == SESSIONS) start_batch(&connections[i], options.pipeline);
-    else if (options.shape == ARRIVALS) open_connection(&connections[i]);
-  }
-  run_until(now_ns() + (uint64_t)(options.warmup * 1e9));
-  if (phase == DONE) return;
-  result.machine_before = read_machine();
-  result.before = read_server(options.servers, options.server_count, 0);
-  double cpu = client_cpu();
-  uint64_t begun = now_ns();
-  phase = MEASURE;
-  run_measured(begun);
-  uint64_t ended = now_ns();
-  result.client_cpu = client_cpu() - cpu;
-  result.after = read_server(options.servers, options.server_count, 0);
-  result.machine_after = read_machine();
-  result.elapsed = (double)(ended - begun) / 1e9;
-  /* A batch still waiting has waited at least so long: without this a starved connection would leave no trace. */
+/* What each connection got, and whether all are still there. A batch still waiting has waited at least so long: without
+ * this a starved connection would leave no trace. */
+static void account(uint64_t ended) {
   result.least_per_connection = UINT64_MAX;
   for (unsigned i = 0; i < options.connections; i++) {
     struct connection *c = &connections[i];
@@ -471,10 +412,25 @@ static void warm_up_and_measure(void) {
     if ((c->state != OPEN && c->state != CONNECTING) || c->resting) continue;
     if (ended - c->started > result.oldest_pending) result.oldest_pending = ended - c->started;
   }
-  if (result.messages == 0) finish("stalled", "nothing was answered in the %.2g s that were measured", result.elapsed);
   if (options.shape == FLOOD && result.flood_bytes == 0) finish("stalled", "nothing came back to the connection that floods");
   if (options.shape != ARRIVALS && open_count < options.connections)
     finish("failed", "the server lost %u of %u sessions", options.connections - open_count, options.connections);
+}
+
+/* Warm-up, then the measured interval. */
+static void warm_up_and_measure(void) {
+  phase = WARMUP;
+  for (unsigned i = 0; i < options.connections && phase != DONE; i++) {
+    if (options.shape == SESSIONS) start_batch(&connections[i], options.pipeline);
+    else if (options.shape == ARRIVALS) open_connection(&connections[i]);
+  }
+  run_until(now_ns() + (uint64_t)(options.warmup * 1e9));
+  if (phase == DONE) return;
+  struct beginning beginning = begin_measuring();
+  run_measured(beginning.at);
+  uint64_t ended = end_measuring(beginning);
+  if (options.shape == DATAGRAMS) result.oldest_pending = datagrams_oldest(&datagrams, ended);
+  else account(ended);
 }
 
 static void run_sessions(void) {
@@ -518,6 +474,16 @@ static void run_flood(void) {
   result.end = read_server(options.servers, options.server_count, 1);
 }
 
+/* The window is full before the clock starts, and the start-up is over when the first of it came back. */
+static void run_datagrams(void) {
+  uint64_t begun = now_ns();
+  datagrams_open(&datagrams, epoll_fd);
+  while (phase != DONE && datagrams.answered == 0) turn(now_ns() + REPORT_NS);
+  result.startup = (double)(now_ns() - begun) / 1e9;
+  if (phase != DONE) warm_up_and_measure();
+  result.end = read_server(options.servers, options.server_count, 1);
+}
+
 static void rest_and_collect(double seconds) {
   for (size_t i = 0; options.collect && i < options.server_count; i++) kill(options.servers[i], SIGUSR2);
   last_progress = now_ns() + (uint64_t)(seconds * 1e9);
@@ -542,11 +508,31 @@ static void run_idle(void) {
   options.connections = idle;
 }
 
+/* Sleeps until the signal that ends it, or until a connection ends: nothing of it may be seen in what others measure. */
+static void run_hold(void) {
+  unsigned count = options.connections;
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTERM);
+  sigaddset(&blocked, SIGINT);
+  open_idle(count);
+  sigprocmask(SIG_BLOCK, &blocked, &before); /* so that it is met in the wait, not before it */
+  if (phase != DONE) printf("held %u\n", count);
+  fflush(stdout);
+  while (phase != DONE) {
+    struct epoll_event event;
+    int ended = epoll_pwait(epoll_fd, &event, 1, interrupted ? 0 : -1, &before);
+    if (ended > 0) finish("failed", "the server closed a connection that was held");
+    if (ended == 0) break;
+  }
+}
+
 static void require_descriptors(void) {
   struct rlimit files;
   unsigned all = options.connections + options.idle;
   unsigned long long wanted = (unsigned long long)all + 64;
   getrlimit(RLIMIT_NOFILE, &files);
+  if (files.rlim_max < wanted && setrlimit(RLIMIT_NOFILE, &(struct rlimit){ wanted, wanted }) == 0) return; /* privileged */
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
   if (files.rlim_max < wanted)
@@ -560,7 +546,7 @@ int main(int argc, char **argv) {
   contents = (struct contents){ options.size, options.prefix };
   message_bytes = options.prefix + options.size;
   interval_ns = (uint64_t)(options.interval * 1e9);
-  flood.fd = -1;
+  flood.fd = datagrams.fd = -1;
   if (options.shape == FLOOD) flood_prepare(&flood);
   require_descriptors();
   prctl(PR_SET_PDEATHSIG, SIGTERM); /* never outlives the harness */
@@ -570,11 +556,12 @@ int main(int argc, char **argv) {
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   connections = calloc(options.connections + 1, sizeof *connections);
   if (epoll_fd < 0 || !connections) load_usage("cannot start: %s", strerror(errno));
-  process_start = last_progress = now_ns();
+  run_begin();
   unsigned used = options.connections;
   if (options.shape == IDLE && used > WARM_CONNECTIONS) used = WARM_CONNECTIONS;
+  if (options.shape == DATAGRAMS || options.shape == HOLD) used = 0;
   for (unsigned i = 0; i <= used; i++) {
-    connections[i] = (struct connection){ .fd = -1, .key = mix(process_start ^ mix(i)) };
+    connections[i] = (struct connection){ .fd = -1, .key = mix(last_progress ^ mix(i)) };
     connections[i].bytes = malloc(message_bytes * options.pipeline);
     if (!connections[i].bytes) abort();
     contents_prepare(contents, connections[i].key, connections[i].bytes, options.pipeline);
@@ -583,6 +570,8 @@ int main(int argc, char **argv) {
   if (options.shape == SESSIONS) run_sessions();
   else if (options.shape == ARRIVALS) run_arrivals();
   else if (options.shape == FLOOD) run_flood();
+  else if (options.shape == DATAGRAMS) run_datagrams();
+  else if (options.shape == HOLD) run_hold();
   else run_idle();
   load_print_result(&options, &result);
   if (strcmp(result.outcome, "ok") == 0) return 0;

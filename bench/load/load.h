@@ -10,7 +10,7 @@
 
 enum { LOAD_MAX_SERVERS = 16 };
 
-enum load_shape { SESSIONS, ARRIVALS, IDLE, FLOOD, SHAPE_COUNT };
+enum load_shape { SESSIONS, ARRIVALS, IDLE, FLOOD, DATAGRAMS, HOLD, SHAPE_COUNT };
 extern const char *const load_shape_names[SHAPE_COUNT];
 
 struct load_options {
@@ -32,6 +32,7 @@ struct load_result {
   double startup, elapsed, client_cpu; /* seconds */
   uint64_t messages;                   /* answered while the clock ran */
   uint64_t flood_bytes;                /* echoed to the connection that floods, meanwhile */
+  uint64_t lost_datagrams;             /* not answered in time, meanwhile */
   uint64_t early_closes, errors_by_number[256];
   struct histogram latency; /* ns */
   uint64_t oldest_pending;  /* ns: how long the oldest unanswered batch had waited at the end */

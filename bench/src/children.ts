@@ -12,6 +12,7 @@ export class Child {
   /** Settles when the process has ended and its output is read. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   readonly #process: ChildProcess;
+  #ended = false;
   #stderr: string[] = [];
 
   /** `onLine` gets the lines of standard output, `onErrorLine` those of standard error; it returns true for a line that it has dealt with. */
@@ -34,13 +35,20 @@ export class Child {
       this.#process.once('error', (error) => {
         this.#stderr.push(error.message);
         alive.delete(this);
+        this.#ended = true;
         resolve({ code: null, signal: null });
       });
       this.#process.once('close', (code, signal) => {
         alive.delete(this);
+        this.#ended = true;
         resolve({ code, signal });
       });
     });
+  }
+
+  /** Whether {@link ended} has settled. */
+  get hasEnded(): boolean {
+    return this.#ended;
   }
 
   /** The last lines of standard error. */

@@ -35,9 +35,10 @@ function printPlan(plan: readonly WorkloadPlan[], options: BenchOptions, tools: 
   console.log(
     `preset ${options.presetName}: ${warmup} s warm-up, ${duration} s measured in slices of ${slice} s; seed ${options.seed}; ${tools.placement.reason}; load client: ${tools.clientKind}`,
   );
-  for (const { workload, rounds, targets: taking, skipped } of plan) {
+  for (const { workload, rounds, duration: own, targets: taking, skipped } of plan) {
+    const longer = own === duration ? '' : ` (${own} s measured in each)`;
     console.log(
-      `${pc.bold(workload.name)}  ${rounds} rounds of ${taking.map((target) => target.name).join(', ') || 'nothing'}`,
+      `${pc.bold(workload.name)}  ${rounds} rounds${longer} of ${taking.map((target) => target.name).join(', ') || 'nothing'}`,
     );
     for (const { target, reason } of skipped) console.log(pc.dim(`  without ${target.name}: ${reason}`));
   }

@@ -1,4 +1,4 @@
-/** `--compare`: two runs by their ratios to node:net. Absolute figures of two runs are never set against each other. */
+/** `--compare`: two runs by the ratios to a baseline of each workload. Absolute figures of two runs are never set against each other. */
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import * as format from './format.js';
@@ -6,12 +6,13 @@ import { headline } from './metrics.js';
 import { UsageError } from './nearest.js';
 import type { ResultsFile } from './results.js';
 import type { Spread } from './statistics.js';
-import { BASELINE, ratio } from './summary.js';
+import { ratio } from './summary.js';
 import type { Workload } from './workloads.js';
 
 export interface Change {
   workload: string;
   target: string;
+  baseline: string;
   before: Spread;
   after: Spread;
   /** New median over old. */
@@ -32,6 +33,7 @@ export function requireComparable(client: ResultsFile['client'], old: ResultsFil
 function sameParameters(a: Workload, b: Workload): boolean {
   return (
     a.connections === b.connections &&
+    a.idle === b.idle &&
     a.size === b.size &&
     a.pipeline === b.pipeline &&
     a.frame === b.frame &&
@@ -70,16 +72,18 @@ export function compareRuns(old: ResultsFile, current: ResultsFile): Comparison 
       continue;
     }
     const metric = headline(workload.shape);
+    const baseline = workload.baselines.at(-1)!;
     for (const target of new Set(
       current.cells.filter((cell) => cell.workload === workload.name).map((cell) => cell.target),
     )) {
-      if (target === BASELINE) continue;
-      const then = ratio(old.cells, workload.name, target, BASELINE, metric);
-      const now = ratio(current.cells, workload.name, target, BASELINE, metric);
+      if (target === baseline) continue;
+      const then = ratio(old.cells, workload.name, target, baseline, metric);
+      const now = ratio(current.cells, workload.name, target, baseline, metric);
       if (!then || !now) continue;
       changes.push({
         workload: workload.name,
         target,
+        baseline,
         before: then,
         after: now,
         factor: now.median / then.median,
@@ -92,15 +96,16 @@ export function compareRuns(old: ResultsFile, current: ResultsFile): Comparison 
 
 export function renderComparison({ changes, notes }: Comparison, file: string): string {
   const table = new Table({
-    head: ['workload', 'target', `x ${BASELINE} then`, 'now', 'change', ''],
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'left'],
+    head: ['workload', 'target', 'against', 'ratio then', 'now', 'change', ''],
+    colAligns: ['left', 'left', 'left', 'right', 'right', 'right', 'left'],
     style: { head: [], border: [], compact: true },
   });
-  for (const { workload, target, before, after, factor, apart } of changes) {
+  for (const { workload, target, baseline, before, after, factor, apart } of changes) {
     const change = `${factor >= 1 ? '+' : ''}${((factor - 1) * 100).toFixed(1)} %`;
     table.push([
       workload,
       target,
+      baseline,
       format.ratio(before),
       format.ratio(after),
       change,

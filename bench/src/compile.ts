@@ -8,8 +8,18 @@ import { fileURLToPath } from 'node:url';
 export const benchFolder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
 const programs = {
-  load: ['load.c', 'load-options.c', 'load-report.c', 'contents.c', 'flood.c', 'server-stats.c'],
+  load: [
+    'load.c',
+    'run.c',
+    'load-options.c',
+    'load-report.c',
+    'contents.c',
+    'flood.c',
+    'datagrams.c',
+    'server-stats.c',
+  ],
   'epoll-echo': ['epoll-echo.c'],
+  'udp-echo': ['udp-echo.c'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Program = keyof typeof programs;

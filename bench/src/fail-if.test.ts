@@ -111,12 +111,14 @@ describe('--fail-if', () => {
 });
 
 describe('the summary', () => {
-  it('ranks by the headline and relates each target to both lines', () => {
+  it('ranks by the headline and relates each target to the baselines of the workload', () => {
     const rows = summarize(cells, echo);
     expect(rows.map((row) => row.target)).toEqual(['c-epoll', 'reactor', 'node-net']);
     expect(rows[1]).toMatchObject({
-      ofLine: { median: 0.925 },
-      ofBaseline: { least: 1.8, most: 1.9, quartiles: [1.825, 1.875], count: 2 },
+      ratios: {
+        'c-epoll': { median: 0.925 },
+        'node-net': { least: 1.8, most: 1.9, quartiles: [1.825, 1.875], count: 2 },
+      },
     });
     expect(rows[1]!.values.cpuPerMessage).toBeCloseTo((1e6 / 190 + 1e6 / 90) / 2);
   });
@@ -130,7 +132,7 @@ describe('the summary', () => {
     ];
     const [, row] = summarize(own, echo);
     expect(row).toMatchObject({ target: 'reactor', slices: 4, rounds: 2 });
-    expect(row!.ofLine).toEqual({ median: 0.9, quartiles: [0.8, 0.9], least: 0.5, most: 0.9, count: 4 });
+    expect(row!.ratios['c-epoll']).toEqual({ median: 0.9, quartiles: [0.8, 0.9], least: 0.5, most: 0.9, count: 4 });
     expect(row!.values.perCpuSecond).toBe(120);
   });
 
@@ -144,22 +146,36 @@ describe('the summary', () => {
     expect(ratio(own, 'echo', 'thread', 'c-epoll', headline('sessions'))).toMatchObject({ median: 0.25, count: 1 });
   });
 
-  it('percentiles are shown of whole rounds, and compared by slices', () => {
+  it('percentiles are those of whole rounds, and compared by rounds: a slice has too few messages above them', () => {
     const slow = (p99: number) => ({ latency: { ...load(1).latency, p99 } });
     const of = (target: string, p99: number[], whole: number): Cell => ({
       ...cell(target, 1, 1, slow(whole)),
       slices: p99.map((value, index) => ({ pass: index + 1, position: 1, figures: figuresOf(load(1, slow(value))) })),
     });
     const p99 = metricNamed('p99');
-    const own = [of('c-epoll', [10, 100], 90), of('reactor', [12, 120], 110)];
-    expect(valuesOf(own, 'echo', 'reactor', p99)).toEqual([110]);
-    expect(ratio(own, 'echo', 'reactor', 'c-epoll', p99)).toMatchObject({ median: 1.2, count: 2 });
+    const own = [of('c-epoll', [10, 100], 90), of('reactor', [12, 120], 99)];
+    expect(valuesOf(own, 'echo', 'reactor', p99)).toEqual([99]);
+    expect(ratio(own, 'echo', 'reactor', 'c-epoll', p99)).toMatchObject({ median: 1.1, count: 1 });
+    // The headline of a flood is such a one.
+    expect(headline('flood')).toBe(p99);
   });
 
   it('a server that used CPU time while others were under load is flagged', () => {
     const rested = (cpuSeconds: number): Cell => ({ ...cell('reactor', 1, 100), idle: { seconds: 2, cpuSeconds } });
     expect(flagsOf(rested(0.021))).toEqual(['not-idle']);
     expect(flagsOf(rested(0.019))).toEqual([]);
+  });
+
+  it('datagrams that were lost are counted and flagged', () => {
+    const workload = workloads.find(({ name }) => name === 'datagrams')!;
+    const lossy = (round: number, lostDatagrams: number): Cell => ({
+      ...cell('c-udp', round, 100, { shape: 'datagrams', lostDatagrams }),
+      workload: 'datagrams',
+    });
+    const rows = summarize([lossy(1, 0), lossy(2, 3), lossy(3, 5)], workload);
+    expect(rows).toMatchObject([{ flags: ['lost 2/3'], values: { lost: 3 } }]);
+    expect(renderWorkload(workload, rows)).toMatch(/x c-udp .*x node-dgram .* lost /);
+    expect(judge(parseCondition('c-udp datagrams.lost > 2'), [lossy(1, 3)], [workload]).failed).toBe(true);
   });
 
   it('flags a busy client, a busy machine and errors, with how many rounds they concern', () => {
@@ -194,6 +210,15 @@ describe('the summary', () => {
     );
     expect(rows[1]).toMatchObject({ target: 'reactor', reason: 'stalled in round 2: no reply for 5 s', values: {} });
     expect(renderWorkload(echo, rows)).toMatch('no reply for 5 s');
+  });
+
+  it('has a column for each baseline of the workload, and no other', () => {
+    const heads = (workload: typeof echo) =>
+      [...renderWorkload(workload, summarize(cells, workload)).matchAll(/x (\S+) \(quartiles\)/g)].map(
+        ([, name]) => name,
+      );
+    expect(heads(echo)).toEqual(['c-epoll', 'node-net']);
+    expect(heads({ ...echo, baselines: ['reactor'] })).toEqual(['reactor']);
   });
 
   it('rows without CPU figures are shown without a headline', () => {
@@ -252,6 +277,15 @@ describe('--compare', () => {
   it('refuses to mix the two load clients', () => {
     expect(() => requireComparable('c', file('ts', cells), 'old.json')).toThrow('never mixed');
     expect(() => requireComparable('ts', file('ts', cells), 'old.json')).not.toThrow();
+  });
+
+  it('goes by the last baseline of the workload, whoever that is', () => {
+    const against = { ...echo, baselines: ['node-net', 'c-epoll'] as const };
+    const { changes } = compareRuns(file('c', cells), { ...file('c', cells), workloads: [against] });
+    expect(changes.map((change) => [change.target, change.baseline, change.before.median])).toEqual([
+      ['node-net', 'c-epoll', 0.5],
+      ['reactor', 'c-epoll', 0.925],
+    ]);
   });
 
   it('leaves out a workload that was run with other parameters, and says so', () => {

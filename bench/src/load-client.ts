@@ -20,6 +20,9 @@ const RETRY_MS = 10;
 /** `idle`: opened, answered and closed before the first reading of memory. */
 const WARM_CONNECTIONS = 200;
 
+/** Datagrams are left to load.c: over node:dgram, one call for each, this client would measure itself. */
+type OwnShape = Exclude<Shape, 'datagrams'>;
+
 interface Slot {
   index: number;
   socket: Socket | undefined;
@@ -44,7 +47,7 @@ class Ended extends Error {
 }
 
 class LoadClient {
-  readonly #options: LoadOptions;
+  readonly #options: LoadOptions & { shape: OwnShape };
   readonly #latency = new Histogram();
   readonly #errors: Record<string, number> = {};
   readonly #slots: Slot[] = [];
@@ -60,7 +63,7 @@ class LoadClient {
   #total = 0;
   #lastProgress = performance.now();
 
-  constructor(options: LoadOptions) {
+  constructor(options: LoadOptions & { shape: OwnShape }) {
     this.#options = options;
     this.#ended = new Promise((_, reject) => {
       this.#end = reject;
@@ -68,11 +71,12 @@ class LoadClient {
     this.#ended.catch(() => {});
   }
 
-  readonly #shapes: Record<Shape, (result: LoadResult) => Promise<void>> = {
+  readonly #shapes: Record<OwnShape, (result: LoadResult) => Promise<void>> = {
     sessions: (result) => this.#sessions(result),
     arrivals: (result) => this.#arrivals(result),
     idle: (result) => this.#idleShape(result),
     flood: (result) => this.#flood(result),
+    hold: () => this.#hold(),
   };
 
   async run(): Promise<LoadResult> {
@@ -436,6 +440,16 @@ class LoadClient {
     await Promise.race([sleep(settle * 1000), this.#ended]);
   }
 
+  /** Says when all are open; then it is their holding that counts, until a signal comes. */
+  async #hold(): Promise<void> {
+    await this.#openIdle(this.#options.connections);
+    this.#lastProgress = Number.POSITIVE_INFINITY;
+    process.stdout.write(`held ${this.#options.connections}\n`);
+    await this.#ended.catch((error: Ended) => {
+      if (error.outcome !== 'interrupted') throw error;
+    });
+  }
+
   async #idleShape(result: LoadResult): Promise<void> {
     const { connections, serverPids } = this.#options;
     const warm = Array.from({ length: Math.min(WARM_CONNECTIONS, connections) }, () => this.#slot());
@@ -456,7 +470,7 @@ class LoadClient {
   }
 }
 
-function parseLoadArguments(args: string[]): LoadOptions {
+function parseLoadArguments(args: string[]): LoadOptions & { shape: OwnShape } {
   const text = { type: 'string' } as const;
   const { values, positionals } = parseArgs({
     args,
@@ -481,8 +495,10 @@ function parseLoadArguments(args: string[]): LoadOptions {
     },
   });
   const [shape] = positionals;
-  if (shape !== 'sessions' && shape !== 'arrivals' && shape !== 'idle' && shape !== 'flood')
-    throw new TypeError('the first argument is one of sessions, arrivals, idle, flood');
+  if (shape !== 'sessions' && shape !== 'arrivals' && shape !== 'idle' && shape !== 'flood' && shape !== 'hold')
+    throw new TypeError(
+      'the first argument is one of sessions, arrivals, idle, flood, hold; datagrams need load/load.c',
+    );
   const number = (value: string | undefined, standard: number) => (value === undefined ? standard : Number(value));
   return {
     shape,

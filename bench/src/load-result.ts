@@ -1,12 +1,13 @@
 /** What both load clients (load/load.c and load-client.ts) take and print; `client` tells which one, and the two are never mixed. */
 
-export type Shape = 'sessions' | 'arrivals' | 'idle' | 'flood';
+export type Shape = 'sessions' | 'arrivals' | 'idle' | 'flood' | 'datagrams' | 'hold';
 export type ClientKind = 'c' | 'ts';
 
 export interface LoadOptions {
   shape: Shape;
   host: string;
   port: number;
+  /** In `datagrams`, how many of them are in flight. */
   connections: number;
   /** Connections opened beside the active ones and never used. */
   idle: number;
@@ -45,13 +46,15 @@ export interface LoadResult {
   outcome: Outcome;
   reason?: string;
   options: Pick<LoadOptions, 'connections' | 'idle' | 'size' | 'pipeline' | 'frame' | 'warmup' | 'duration'>;
-  /** `sessions`, `flood`: all connections opened and answered once; `arrivals`: the first one; `idle`: all opened. */
+  /** `sessions`, `flood`: all connections opened and answered once; `arrivals`, `datagrams`: the first one; `idle`: all opened. */
   startupSeconds: number;
   elapsedSeconds: number;
   /** Answered while the clock ran; in `arrivals` one a connection, in `flood` those of the quiet connections. */
   messages: number;
   /** `flood`: what came back to the connection that floods, meanwhile. */
   floodBytes?: number;
+  /** `datagrams`: not answered within 200 ms, meanwhile. */
+  lostDatagrams?: number;
   /** Bytes of one message on the wire, one way. */
   messageBytes: number;
   /** How often, by errno name; `EOF`: the server closed before its reply. */
@@ -90,15 +93,25 @@ export interface LoadResult {
 /** What metrics are drawn from: the result of a slice, without what only its sum with others is needed for. */
 export type Figures = Pick<
   LoadResult,
-  'options' | 'startupSeconds' | 'elapsedSeconds' | 'messages' | 'floodBytes' | 'clientShare' | 'server' | 'machine'
+  | 'options'
+  | 'startupSeconds'
+  | 'elapsedSeconds'
+  | 'messages'
+  | 'floodBytes'
+  | 'lostDatagrams'
+  | 'clientShare'
+  | 'server'
+  | 'machine'
 > & { latency: Omit<LoadResult['latency'], 'histogramNs'> };
 
 export function figuresOf(load: LoadResult): Figures {
-  const { options, startupSeconds, elapsedSeconds, messages, floodBytes, clientShare, server, machine } = load;
+  const { options, startupSeconds, elapsedSeconds, messages, clientShare, server, machine } = load;
+  const { floodBytes, lostDatagrams } = load;
   const { histogramNs: _, ...latency } = load.latency;
   return {
     ...{ options, startupSeconds, elapsedSeconds, messages, clientShare, server, machine, latency },
     ...(floodBytes === undefined ? {} : { floodBytes }),
+    ...(lostDatagrams === undefined ? {} : { lostDatagrams }),
   };
 }
 

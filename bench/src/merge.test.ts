@@ -51,11 +51,11 @@ describe('slices together', () => {
     const server = { cpuSeconds: 0.1, pssBytes: 3000, pssBytesBefore: 0, processes: 2, threads: 9 };
     const later = { startupSeconds: 0.5, server, clientCpuSeconds: 0.2, errors: { EOF: 1, ECONNRESET: 2 } };
     const merged = mergeResults([
-      slice([1, 2], { errors: { EOF: 2 }, floodBytes: 7 }),
-      slice([3], { ...later, floodBytes: 5, perConnection: { least: 0, most: 1 } }),
+      slice([1, 2], { errors: { EOF: 2 }, floodBytes: 7, lostDatagrams: 2 }),
+      slice([3], { ...later, floodBytes: 5, lostDatagrams: 1, perConnection: { least: 0, most: 1 } }),
     ]);
     expect(merged).toMatchObject({
-      ...{ messages: 3, elapsedSeconds: 0.5, startupSeconds: 0.01, floodBytes: 12 },
+      ...{ messages: 3, elapsedSeconds: 0.5, startupSeconds: 0.01, floodBytes: 12, lostDatagrams: 3 },
       errors: { EOF: 3, ECONNRESET: 2 },
       perConnection: { least: 0, most: 2 },
       server: { pssBytes: 3000, processes: 2, threads: 9 },

@@ -48,6 +48,7 @@ export function mergeResults(slices: readonly LoadResult[]): LoadResult {
     elapsedSeconds,
     messages: sum(all((slice) => slice.messages)),
     ...(first.floodBytes === undefined ? {} : { floodBytes: sum(all((slice) => slice.floodBytes ?? 0)) }),
+    ...(first.lostDatagrams === undefined ? {} : { lostDatagrams: sum(all((slice) => slice.lostDatagrams ?? 0)) }),
     errors,
     latency: mergeLatency(all((slice) => slice.latency)),
     ...(counts.length === 0

@@ -6,13 +6,13 @@ export interface Metric {
   title: string;
   better: 'higher' | 'lower';
   shapes: readonly Shape[];
-  /** What an absolute figure is the median of. Percentiles need all messages of a round; ratios are those of slices all the same. */
+  /** What a figure is the median of, and what ratios are paired by. Percentiles need all messages of a round. */
   over: 'slice' | 'round';
   /** `undefined` where the measurement does not tell. */
   of(load: Figures): number | undefined;
 }
 
-const active: readonly Shape[] = ['sessions', 'arrivals'];
+const active: readonly Shape[] = ['sessions', 'arrivals', 'datagrams'];
 const timed: readonly Shape[] = [...active, 'flood'];
 const latency = (name: 'p50' | 'p90' | 'p99' | 'p999' | 'max', title: string): Metric => ({
   name,
@@ -73,6 +73,14 @@ export const metrics: readonly Metric[] = [
     of: (load) => (load.floodBytes === undefined ? undefined : load.floodBytes / load.elapsedSeconds),
   },
   {
+    name: 'lost',
+    title: 'datagrams that were not answered in time, of a round',
+    better: 'lower',
+    shapes: ['datagrams'],
+    over: 'round',
+    of: (load) => load.lostDatagrams,
+  },
+  {
     name: 'bytesPerConnection',
     title: 'bytes of PSS per connection',
     better: 'lower',
@@ -85,7 +93,7 @@ export const metrics: readonly Metric[] = [
     name: 'memory',
     title: 'PSS of the server, bytes',
     better: 'lower',
-    shapes: ['sessions', 'arrivals', 'idle', 'flood'],
+    shapes: ['sessions', 'arrivals', 'idle', 'flood', 'datagrams'],
     over: 'round',
     of: (load) => load.server?.pssBytes || undefined,
   },
@@ -110,6 +118,8 @@ const headlines: Record<Shape, string> = {
   arrivals: 'perCpuSecond',
   idle: 'bytesPerConnection',
   flood: 'p99',
+  datagrams: 'perCpuSecond',
+  hold: 'startup',
 };
 
 /** The metric by which the targets of a workload are ranked and compared. */

@@ -13,6 +13,8 @@ export interface BenchOptions {
   preset: Preset;
   /** By `--rounds`: every workload gets them, whatever its share. */
   rounds: number | undefined;
+  /** By `--duration`: every workload measures so long in a round. */
+  duration: number | undefined;
   stall: number;
   pin: boolean;
   client: 'auto' | 'c' | 'ts';
@@ -59,11 +61,12 @@ ${Object.entries(presets)
       `  ${name.padEnd(6)} ${preset.rounds} round${preset.rounds === 1 ? '' : 's'}, ${preset.warmup} s warm-up and ${preset.duration} s measured each, in slices of ${preset.slice} s`,
   )
   .join('\n')}
-  The core workloads, echo and pipelined, get all rounds, the others fewer; --rounds gives every workload so many.
+  The core workloads, echo and pipelined, get all rounds, most others fewer; fairness gets more rounds, each four times as long, because
+  its percentiles need them. --rounds and --duration hold for every workload.
 
 --fail-if '<target>[/<target>] <workload>[.<metric>] <operator> <number>' (repeatable) makes the run end with code 1 if it is true of
-the median, or if there is nothing to judge by. With two targets their ratio within each pass of slices is judged, without a metric
-the workload's headline (messages per server CPU second; for idle bytes per connection, for fairness p99). Metrics: perCpuSecond rate
+the median, or if there is nothing to judge by. With two targets their ratio within each pass of slices is judged (within each round
+for percentiles, start-up and memory), without a metric the workload's headline (messages per server CPU second; for idle bytes per connection, for fairness p99). Metrics: perCpuSecond rate
 p50 p90 p99 p999 max cpuPerMessage floodRate memory startup bytesPerConnection (times in us, start-up in s).
   bench echo --fail-if 'registered/c-epoll echo < 0.95' --fail-if 'reactor/node-net echo < 1.45'
   bench fairness --fail-if 'reactor/c-epoll fairness > 1.25'
@@ -77,6 +80,7 @@ interface Raw {
   preset: PresetName;
   rounds?: number;
   connections?: number;
+  idle?: number;
   size?: number;
   pipeline?: number;
   warmup?: number;
@@ -109,7 +113,7 @@ function chooseWorkloads(chosen: readonly string[], raw: Raw): Workload[] {
   const wanted = new Set(chosen.map((name) => known('workload', name, [...names, 'micro'])));
   return workloads
     .filter((workload) => wanted.size === 0 || wanted.has(workload.name))
-    .map((workload) => adjusted(workload, raw));
+    .map((workload) => adjusted(workload, raw, presets[raw.preset]));
 }
 
 export type Action = { kind: 'bench'; options: BenchOptions } | { kind: 'micro'; options: MicroOptions };
@@ -129,6 +133,7 @@ export function parseOptions(args: readonly string[]): Action {
     .option('--preset <name>', Object.keys(presets).join(', '), choice('preset', Object.keys(presets)), 'quick')
     .option('--rounds <n>', 'rounds of every workload', integer(1, 1000))
     .option('--connections <n>', 'connections, or clients at a time', integer(1, 100_000))
+    .option('--idle <n>', 'idle connections beside them (crowded only)', integer(1, 1_000_000))
     .option('--size <n>', 'payload bytes of a message', integer(1, 2 ** 26))
     .option('--pipeline <n>', 'messages in one send (sessions only)', integer(1, 65_536))
     .option('--warmup <seconds>', 'of load on a fresh server before anything is measured', seconds(0, 600))
@@ -144,7 +149,7 @@ export function parseOptions(args: readonly string[]): Action {
     )
     .option('--seed <n>', 'of the order within the rounds (= random, printed)', integer(0, 2 ** 32 - 1))
     .option('--out <folder>', 'for the results file (= bench/results)')
-    .option('--compare <file>', 'show how the ratios to node:net differ from those of an earlier results file')
+    .option('--compare <file>', 'show how the ratios to the baselines differ from those of an earlier results file')
     .option('--fail-if <condition>', 'see below', (text: string, all: Condition[] | undefined) => [
       ...(all ?? []),
       parseCondition(text),
@@ -170,6 +175,7 @@ export function parseOptions(args: readonly string[]): Action {
           presetName: raw.preset,
           preset,
           rounds: raw.rounds,
+          duration: raw.duration,
           stall: raw.stall,
           pin: raw.pin,
           client: raw.client,
@@ -204,4 +210,9 @@ export const microSuites = ['dispatch', 'length-field', 'timeouts'] as const;
 /** How many rounds a workload gets. */
 export function plannedRounds(workload: Workload, options: BenchOptions): number {
   return options.rounds ?? roundsOf(workload, options.preset.rounds);
+}
+
+/** Seconds measured of each of its targets in a round. */
+export function plannedDuration(workload: Workload, { duration, preset }: BenchOptions): number {
+  return duration ?? preset.duration * (preset.rounds === 1 ? 1 : (workload.durationTimes ?? 1));
 }

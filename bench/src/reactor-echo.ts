@@ -4,6 +4,10 @@ import { type Serving, Unavailable } from './target-program.js';
 
 export const BACKLOG = 511;
 
+/** What a datagram target receives at a time, and the room for each: as load/udp-echo.c. */
+export const DATAGRAMS = 64;
+export const DATAGRAM_BYTES = 2048;
+
 /**
  * A reactor on that backend and no other. A handler that throws, as `recv` does on a reset, costs its connection and nothing else: that is what
  * the option without a value does.
@@ -17,7 +21,11 @@ export function createReactor(backend: 'kernel' | 'emulated'): Reactor {
   }
 }
 
-export async function serveEcho(address: InetAddress, backend: 'kernel' | 'emulated'): Promise<Serving> {
+export async function serveEcho(
+  address: InetAddress,
+  backend: 'kernel' | 'emulated',
+  options: { idleMs?: number } = {},
+): Promise<Serving> {
   const reactor = createReactor(backend);
   const listener = await reactor.serve(
     address,
@@ -26,7 +34,7 @@ export async function serveEcho(address: InetAddress, backend: 'kernel' | 'emula
         connection.write(chunk);
       },
     },
-    { backlog: BACKLOG },
+    { backlog: BACKLOG, ...options },
   );
   const { port } = listener.socket.localAddress as InetAddress;
   return { port, stop: () => reactor.close(), detail: reactor.backend.name };

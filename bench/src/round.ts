@@ -8,8 +8,10 @@
  *   stop                A B C D
  *
  * Only one server is under load at a time, and the others rest. The slices of a pass lie within a second or two, so that a machine whose
- * speed changes disturbs them alike, and their ratios little. What cannot be sliced is measured in one go, in the middle of a random pass.
+ * speed changes disturbs them alike, and their ratios little. Idle connections beside the load (crowd.ts) are opened when a server starts, and
+ * stay open until its end. What cannot be sliced is measured in one go, in the middle of a random pass.
  */
+import { Crowd } from './crowd.js';
 import { figuresOf, type LoadProgress, type LoadResult } from './load-result.js';
 import { mergeResults } from './merge.js';
 import { Server } from './server.js';
@@ -53,6 +55,7 @@ class Live<T> {
   readonly #server: Server;
   readonly #results: LoadResult[] = [];
   readonly #slices: Slice[] = [];
+  #crowd: Crowd | undefined;
   #failure: Loaded | undefined;
   #startupSeconds: number | undefined;
 
@@ -69,11 +72,22 @@ class Live<T> {
 
   async #load(changes: Partial<Setup['load']>, onProgress: (progress: LoadProgress) => void): Promise<Loaded> {
     this.#server.wake();
-    const load = { ...this.#setup.load, ...changes };
+    const load = { ...this.#setup.load, idle: 0, ...changes };
     const loaded = await loadServer(this.#server, { ...this.#setup, load }, onProgress);
     if (loaded.outcome !== 'ok' || !loaded.load) this.#failure = loaded;
-    else await this.#server.rest();
+    this.#failure ??= this.#crowd?.failure;
+    if (this.#failure) return loaded;
+    // To the client they are not its own.
+    if (loaded.load && this.#crowd) loaded.load.options.idle = this.#crowd.size;
+    await this.#server.rest();
     return loaded;
+  }
+
+  /** Opens the idle connections that the setup wants beside the load. */
+  async gather(onProgress: (progress: LoadProgress) => void): Promise<void> {
+    this.#crowd = await Crowd.open(this.#server, this.#setup, onProgress);
+    this.#failure = this.#crowd.failure;
+    if (!this.#failure) await this.#server.rest();
   }
 
   /** The first load of a fresh server: only how long it took to be answered is kept. */
@@ -97,6 +111,8 @@ class Live<T> {
 
   async end(): Promise<Measurement> {
     this.#server.wake();
+    await this.#crowd?.end();
+    this.#failure ??= this.#crowd?.failure;
     const rest = await concluded(this.#server);
     if (this.#failure) return { ...rest, ...this.#failure };
     const load = mergeResults(this.#results);
@@ -124,7 +140,9 @@ export async function runRound<T>(
     }
     const started = new Live(contestant, server);
     live.push(started);
-    if (setup.load.warmup > 0) await started.warmUp((progress) => listener.onProgress(target, 'warm-up', progress));
+    if (setup.load.idle > 0) await started.gather((progress) => listener.onProgress(target, 'idle ones', progress));
+    if (setup.load.warmup > 0 && !started.failed)
+      await started.warmUp((progress) => listener.onProgress(target, 'warm-up', progress));
     listener.onStep(target, 'start');
   }
   const whole = contestants.filter(({ sliced }) => !sliced).map((each) => ({ ...each, pass: drawn(passes, random) }));

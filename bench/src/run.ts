@@ -1,12 +1,12 @@
 /** Runs the plan: every workload in rounds, every round over all targets, in slices that take turns (round.ts). */
 import type { ClientKind, LoadProgress } from './load-result.js';
-import { type BenchOptions, plannedRounds } from './options.js';
+import { type BenchOptions, plannedDuration, plannedRounds } from './options.js';
 import type { Placement } from './placement.js';
 import type { Cell } from './results.js';
 import { type Contestant, runRound, SLICE_WARMUP } from './round.js';
 import type { Setup } from './session.js';
 import { seededRandom } from './statistics.js';
-import { commandOf, isSliced, obstacle, type Target, targetNamed } from './targets.js';
+import { commandOf, isSliced, limitsOf, obstacle, type Target, targetNamed } from './targets.js';
 import { passesOf, type Workload } from './workloads.js';
 
 /** What a measurement takes besides warm-up and the clock: starting and ending the server, connecting. Measured; for estimates only. */
@@ -14,6 +14,8 @@ const SERVER_SECONDS = 0.3;
 /** Starting the load client, connecting, coming to rest. */
 const CLIENT_SECONDS = 0.08;
 const IDLE_OPENING_SECONDS = 0.8;
+/** Of `crowded`: an idle connection is opened, and closed at the end. */
+const HELD_SECONDS = 1e-4;
 /** `arrivals` where each starts a thread or a process: until every client has had one turn. */
 const COLD_TURN_SECONDS = 1.5;
 
@@ -31,6 +33,8 @@ export interface WorkloadPlan {
   skipped: { target: Target; reason: string }[];
   /** Slices of a target in a round. */
   passes: number;
+  /** Seconds measured of a target in a round: the sum of its slices. */
+  duration: number;
 }
 
 /** Expected times of a target in a round, in seconds. */
@@ -43,22 +47,25 @@ export function makePlan(options: BenchOptions): WorkloadPlan[] {
       const reason = obstacle(target, workload);
       return reason === undefined ? [] : [{ target, reason }];
     });
+    const duration = plannedDuration(workload, options);
     return {
       workload,
+      duration,
       rounds: plannedRounds(workload, options),
       skipped,
       targets: all.filter((target) => obstacle(target, workload) === undefined),
-      passes: passesOf(options.preset),
+      passes: passesOf({ duration, slice: options.preset.slice }),
     };
   });
 }
 
-function expectation(target: Target, { workload, passes }: WorkloadPlan, options: BenchOptions): Expectation {
-  const { warmup, duration, settle } = options.preset;
+function expectation(target: Target, { workload, passes, duration }: WorkloadPlan, options: BenchOptions): Expectation {
+  const { warmup, settle } = options.preset;
   // In a flood the messages of the quiet connections are due at their own pace.
   const pace = workload.shape === 'flood' ? (workload.intervalMs ?? 0) / 1000 / workload.connections : 0;
+  const held = target.crowded ? (workload.idle ?? 0) * HELD_SECONDS : 0;
   const start =
-    SERVER_SECONDS + CLIENT_SECONDS + Math.max(warmup, options.preset.warm ? workload.warmMessages * pace : 0);
+    held + SERVER_SECONDS + CLIENT_SECONDS + Math.max(warmup, options.preset.warm ? workload.warmMessages * pace : 0);
   if (workload.shape === 'idle')
     return { start: 0, slice: 0, whole: SERVER_SECONDS + CLIENT_SECONDS + 2 * settle + IDLE_OPENING_SECONDS };
   if (!isSliced(target, workload, passes)) {
@@ -119,9 +126,11 @@ export async function runPlan(
     const left = new Set(targets);
     for (let round = 1; round <= rounds; round++) {
       if (round === 1) {
-        for (const target of targets.filter((one) => !isHere(one, tools))) {
+        for (const target of targets) {
+          const reason = missing(target, workload, tools);
+          if (reason === undefined) continue;
           left.delete(target);
-          tell(target, 1, { outcome: 'unavailable', reason: 'no C compiler here' });
+          tell(target, 1, { outcome: 'unavailable', reason });
         }
       }
       for (const target of targets) if (!left.has(target)) listener.onSpent(roundSeconds(target, each, options));
@@ -144,30 +153,35 @@ export async function runPlan(
   }
 }
 
-/** Whether its program is: the C programs need a compiler. */
-function isHere(target: Target, tools: Tools): boolean {
-  return !('c' in target.program) || tools.compiled(target.program.c) !== undefined;
+/** What is not here that the measurement needs, in words, or `undefined`. */
+function missing(target: Target, { shape }: Workload, { clientKind, compiled }: Tools): string | undefined {
+  if ('c' in target.program && compiled(target.program.c) === undefined) return 'no C compiler here';
+  // node:dgram takes one datagram a call: it would measure itself.
+  if (shape === 'datagrams' && clientKind === 'ts') return 'the load client in TypeScript has no datagrams';
+  return undefined;
 }
 
 function contestant(
   target: Target,
-  { workload, passes }: WorkloadPlan,
+  { workload, passes, duration }: WorkloadPlan,
   options: BenchOptions,
   tools: Tools,
 ): Contestant<Target> {
   const { preset } = options;
   const { shape, connections, size, pipeline, frame, intervalMs = 0 } = workload;
+  const idle = target.crowded ? (workload.idle ?? 0) : 0;
+  const limits = limitsOf(target, workload);
   const setup: Setup = {
-    server: commandOf(target, (name) => tools.compiled(name)!),
-    client: tools.client,
+    server: [...limits, ...commandOf(target, (name) => tools.compiled(name)!)],
+    client: [...limits, ...tools.client],
     clientKind: tools.clientKind,
     placement: tools.placement,
     load: {
-      ...{ shape, connections, idle: 0, size, pipeline, frame, interval: intervalMs / 1000 },
-      ...{ warmup: preset.warmup, duration: preset.duration, settle: preset.settle, stall: options.stall },
+      ...{ shape, connections, idle, size, pipeline, frame, interval: intervalMs / 1000 },
+      ...{ warmup: preset.warmup, duration, settle: preset.settle, stall: options.stall },
       // A slice may be shorter than one large message takes.
       atLeast: shape === 'arrivals' ? preset.turns * connections : 1,
-      longest: Math.max(LONGEST_SECONDS, LONGEST_TIMES * preset.duration),
+      longest: Math.max(LONGEST_SECONDS, LONGEST_TIMES * duration),
       collect: shape === 'idle',
     },
   };

@@ -13,17 +13,12 @@ const STEAL = 0.02;
 /** Share of a core that a server may use while others are under load. */
 const AT_REST = 0.01;
 
-export const BASELINE = 'node-net';
-export const LINE = 'c-epoll';
-
 export interface Row {
   target: string;
   /** Medians over the slices or the rounds, by metric. */
   values: Partial<Record<string, number>>;
-  /** Headline against the C epoll echo of the same pass; 1 is equal. */
-  ofLine?: Spread;
-  /** Headline against node:net of the same pass. */
-  ofBaseline?: Spread;
+  /** Headline against that of each baseline of the workload in the same pass; 1 is equal. */
+  ratios: Partial<Record<string, Spread>>;
   rounds: number;
   /** Of all rounds; 0 where it was measured in one go. */
   slices: number;
@@ -45,6 +40,7 @@ export function flagsOf(cell: Cell): string[] {
     if (other / load.elapsedSeconds > OTHER_LOAD) flags.push('busy-machine');
     if (load.machine.stealSeconds / load.elapsedSeconds > STEAL) flags.push('steal');
     if (load.machine.listenOverflows > 0) flags.push('listen-overflows');
+    if (load.lostDatagrams) flags.push('lost');
   }
   for (const [name, count] of Object.entries(load?.errors ?? {})) if (count > 0) flags.push(name);
   if (cell.idle && cell.idle.cpuSeconds > AT_REST * cell.idle.seconds) flags.push('not-idle');
@@ -94,7 +90,10 @@ export function valuesOf(cells: readonly Cell[], workload: string, target: strin
   return slices.length > 0 ? slices : [...byRound(cells, workload, target, metric).values()];
 }
 
-/** The ratio of two targets by a metric, pass by pass; round by round where one of them was measured in one go. */
+/**
+ * The ratio of two targets by a metric, pass by pass; round by round where one of them was measured in one go, or where the metric needs
+ * all messages of a round: the 99th percentile of a slice is told by a handful of them, and one stolen time slice decides about it.
+ */
 export function ratio(
   cells: readonly Cell[],
   workload: string,
@@ -102,7 +101,7 @@ export function ratio(
   baseline: string,
   metric: Metric,
 ): Spread | undefined {
-  const slices = bySlice(cells, workload, target, metric);
+  const slices = metric.over === 'slice' ? bySlice(cells, workload, target, metric) : new Map<string, number>();
   const baseSlices = bySlice(cells, workload, baseline, metric);
   if (slices.size > 0 && baseSlices.size > 0) return spread(pairedRatios(slices, baseSlices));
   return spread(pairedRatios(byRound(cells, workload, target, metric), byRound(cells, workload, baseline, metric)));
@@ -119,7 +118,7 @@ function summarizeTarget(all: readonly Cell[], workload: Workload, target: strin
   const failed = cells.find((cell) => cell.outcome !== 'ok');
   const taking = cells.filter((cell) => cell.outcome !== 'skipped');
   const slices = taking.reduce((sum, cell) => sum + (cell.slices?.length ?? 0), 0);
-  const row: Row = { target, values: {}, rounds: taking.length, slices, flags: countFlags(taking) };
+  const row: Row = { target, values: {}, ratios: {}, rounds: taking.length, slices, flags: countFlags(taking) };
   if (failed) {
     const round = failed.round > 1 ? ` in round ${failed.round}` : '';
     row.reason =
@@ -133,9 +132,11 @@ function summarizeTarget(all: readonly Cell[], workload: Workload, target: strin
     const value = metric.name === 'max' && values.length > 0 ? Math.max(...values) : median(values);
     if (value !== undefined) row.values[metric.name] = value;
   }
-  const ofLine = ratio(all, workload.name, target, LINE, headline(workload.shape));
-  const ofBaseline = ratio(all, workload.name, target, BASELINE, headline(workload.shape));
-  return { ...row, ...(ofLine ? { ofLine } : {}), ...(ofBaseline ? { ofBaseline } : {}) };
+  for (const baseline of workload.baselines) {
+    const against = ratio(all, workload.name, target, baseline, headline(workload.shape));
+    if (against) row.ratios[baseline] = against;
+  }
+  return row;
 }
 
 /** The rows of a workload, best first, those without figures last. */

@@ -2,8 +2,8 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import * as format from './format.js';
-import type { Shape } from './load-result.js';
-import { BASELINE, LINE, type Row } from './summary.js';
+import type { Row } from './summary.js';
+import { isOurs } from './targets.js';
 import { parametersOf, type Workload } from './workloads.js';
 
 interface Column {
@@ -15,15 +15,16 @@ const value = (head: string, name: string, show: (value: number | undefined) => 
   head,
   text: (row) => show(row.values[name]),
 });
-const ofLine: Column = { head: `x ${LINE} (quartiles)`, text: (row) => format.ratio(row.ofLine) };
-const ofBaseline: Column = { head: `x ${BASELINE} (quartiles)`, text: (row) => format.ratio(row.ofBaseline) };
+const against = (baseline: string): Column => ({
+  head: `x ${baseline} (quartiles)`,
+  text: (row) => format.ratio(row.ratios[baseline]),
+});
 const seconds = (time: number | undefined) => format.microseconds(time === undefined ? undefined : time * 1e6);
 
-const columns: Record<Shape, readonly Column[]> = {
+/** The headline, behind which the ratios of it stand, and the rest. */
+const columns: Record<Workload['shape'], readonly [Column, ...Column[]]> = {
   sessions: [
     value('msg/CPU s', 'perCpuSecond', format.count),
-    ofLine,
-    ofBaseline,
     value('msg/s', 'rate', format.count),
     value('CPU/msg', 'cpuPerMessage', format.microseconds),
     value('p50', 'p50', format.microseconds),
@@ -33,8 +34,6 @@ const columns: Record<Shape, readonly Column[]> = {
   ],
   arrivals: [
     value('conn/CPU s', 'perCpuSecond', format.count),
-    ofLine,
-    ofBaseline,
     value('conn/s', 'rate', format.count),
     value('CPU/conn', 'cpuPerMessage', format.microseconds),
     value('p50', 'p50', format.microseconds),
@@ -42,15 +41,22 @@ const columns: Record<Shape, readonly Column[]> = {
     value('slowest', 'max', format.microseconds),
     value('memory', 'memory', format.bytes),
   ],
+  datagrams: [
+    value('msg/CPU s', 'perCpuSecond', format.count),
+    value('msg/s', 'rate', format.count),
+    value('CPU/msg', 'cpuPerMessage', format.microseconds),
+    value('p50', 'p50', format.microseconds),
+    value('p99', 'p99', format.microseconds),
+    value('lost', 'lost', (count) => (count === undefined ? '-' : String(count))),
+    value('memory', 'memory', format.bytes),
+  ],
   idle: [
     value('per connection', 'bytesPerConnection', format.bytes),
-    ofBaseline,
     value('memory', 'memory', format.bytes),
     value('opened in', 'startup', seconds),
   ],
   flood: [
     value('p99', 'p99', format.microseconds),
-    ofLine,
     value('p50', 'p50', format.microseconds),
     value('p999', 'p999', format.microseconds),
     value('slowest', 'max', format.microseconds),
@@ -68,7 +74,8 @@ function flagsText(row: Row): string {
 
 /** A heading and the table, ready to be printed. */
 export function renderWorkload(workload: Workload, rows: readonly Row[]): string {
-  const shown = columns[workload.shape];
+  const [head, ...rest] = columns[workload.shape];
+  const shown = [head, ...workload.baselines.map(against), ...rest];
   const flagged = rows.some((row) => row.flags.length > 0);
   const table = new Table({
     head: ['target', ...shown.map((column) => column.head), ...(flagged ? ['flags'] : [])],
@@ -82,7 +89,7 @@ export function renderWorkload(workload: Workload, rows: readonly Row[]): string
       table.push([row.target, { colSpan: shown.length, hAlign: 'left', content: pc.dim(text) }, ...flags]);
     } else {
       table.push([
-        row.target.startsWith(BASELINE) || row.target === LINE ? row.target : pc.bold(row.target),
+        isOurs(row.target) ? pc.bold(row.target) : row.target,
         ...shown.map((column) => column.text(row)),
         ...flags,
       ]);

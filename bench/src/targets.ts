@@ -1,6 +1,7 @@
 /** Whom is measured: the targets by name, what each is, and where it cannot take part. */
 import path from 'node:path';
 import { benchFolder } from './compile.js';
+import { roomFor } from './descriptors.js';
 import type { Workload } from './workloads.js';
 
 export interface Target {
@@ -17,6 +18,10 @@ export interface Target {
   coldConnections?: boolean;
   /** Speaks u32 frames only. */
   framesOnly?: boolean;
+  /** The workload's idle connections are held open beside the load. */
+  crowded?: boolean;
+  /** Serves datagrams, and no connections. */
+  datagrams?: boolean;
 }
 
 const threads = { most: 250, reason: 'a thread for each connection: at most 250' };
@@ -75,6 +80,54 @@ export const targets: readonly Target[] = [
     coldConnections: true,
   },
   { name: 'style-reactor', title: 'createServer, reactor', program: { module: 'style-reactor' } },
+  {
+    name: 'c-epoll-crowded',
+    title: 'as c-epoll, with the idle connections of the workload beside the load',
+    program: { c: 'epoll-echo' },
+    crowded: true,
+  },
+  {
+    name: 'node-net-crowded',
+    title: 'as node-net, with the idle connections of the workload beside the load',
+    program: { module: 'node-net' },
+    crowded: true,
+  },
+  {
+    name: 'reactor-crowded',
+    title: 'as reactor, with the idle connections of the workload beside the load',
+    program: { module: 'reactor' },
+    crowded: true,
+  },
+  {
+    name: 'reactor-timed',
+    title: 'as reactor-crowded, with an idle timeout (idleMs) on every connection',
+    program: { module: 'reactor-timed' },
+    crowded: true,
+  },
+  {
+    name: 'c-udp',
+    title: 'C over recvmmsg and sendmmsg, one thread: the 100 % line of datagrams',
+    program: { c: 'udp-echo' },
+    datagrams: true,
+  },
+  {
+    name: 'node-dgram',
+    title: "node:dgram, socket.on('message', (m, r) => socket.send(m, r.port, r.address))",
+    program: { module: 'node-dgram' },
+    datagrams: true,
+  },
+  {
+    name: 'datagram-batch',
+    title: 'reactor.register, recvBatch and sendBatch over a DatagramBatch',
+    program: { module: 'datagram-batch' },
+    datagrams: true,
+  },
+  {
+    name: 'datagram',
+    title: 'reactor.register, recvFrom and sendTo of each datagram',
+    program: { module: 'datagram' },
+    datagrams: true,
+  },
 ];
 
 export function targetNamed(name: string): Target {
@@ -83,12 +136,42 @@ export function targetNamed(name: string): Target {
   return found;
 }
 
+/** Whether it is built on this project's packages, and not what they are compared with. */
+export function isOurs(name: string): boolean {
+  const { program } = targetNamed(name);
+  return 'module' in program && !program.module.startsWith('node-');
+}
+
+/** The limits of load/datagrams.h: what tells datagrams apart, the room that the targets have, and UIO_MAXIOV. */
+const LEAST_DATAGRAM = 16;
+const MOST_DATAGRAM = 2048;
+const MOST_IN_FLIGHT = 1024;
+
 /** Why the target cannot take part in the workload, or `undefined`. */
 export function obstacle(target: Target, workload: Workload): string | undefined {
+  const wanted = workload.shape === 'datagrams';
+  if ((target.datagrams ?? false) !== wanted) return `serves ${wanted ? 'connections' : 'datagrams'} only`;
+  if (wanted && (workload.size < LEAST_DATAGRAM || workload.size > MOST_DATAGRAM))
+    return `datagrams have ${LEAST_DATAGRAM} to ${MOST_DATAGRAM} bytes here`;
+  if (wanted && workload.connections > MOST_IN_FLIGHT) return `at most ${MOST_IN_FLIGHT} datagrams are in flight here`;
+  if (target.crowded && !workload.idle) return 'stands beside idle connections, and this workload has none';
   const open = workload.connections + (workload.shape === 'flood' ? 1 : 0);
   if (workload.shape !== 'arrivals' && target.sessions && open > target.sessions.most) return target.sessions.reason;
   if (target.framesOnly && workload.frame === null) return 'speaks u32 frames only, and this workload has none';
-  return undefined;
+  const room = roomFor(descriptorsOf(target, workload));
+  return typeof room === 'string' ? room : undefined;
+}
+
+/** How many connections are open at a time, in the server or in the load clients. */
+function descriptorsOf(target: Target, { shape, connections, idle = 0 }: Workload): number {
+  if (shape === 'datagrams') return 1;
+  return connections + (target.crowded ? idle : 0);
+}
+
+/** What goes before the commands of its server and load clients, so that these have room for all connections. */
+export function limitsOf(target: Target, workload: Workload): readonly string[] {
+  const room = roomFor(descriptorsOf(target, workload));
+  return typeof room === 'string' ? [] : room;
 }
 
 /**
@@ -100,7 +183,11 @@ const SLICED_CONNECTIONS = 20_000;
 /** Whether the target is measured in slices, between those of others. `idle` is about memory, which neighbours would share. */
 export function isSliced(target: Target, workload: Workload, passes: number): boolean {
   if (workload.shape === 'idle' || target.coldConnections) return false;
-  return workload.shape === 'arrivals' || workload.connections * passes <= SLICED_CONNECTIONS;
+  return (
+    workload.shape === 'arrivals' ||
+    workload.shape === 'datagrams' ||
+    workload.connections * passes <= SLICED_CONNECTIONS
+  );
 }
 
 /** The command that runs it; `compiled` gives the path of a C program. `--expose-gc` lets memory be read after a collection, and changes nothing else. */

@@ -5,8 +5,10 @@ export interface Workload {
   name: string;
   /** One sentence for `--list` and above the table. */
   title: string;
-  shape: Shape;
+  shape: Exclude<Shape, 'hold'>;
   connections: number;
+  /** Idle connections that are held open beside them, for the targets that are `crowded`. */
+  idle?: number;
   size: number;
   pipeline: number;
   frame: 'u32' | null;
@@ -16,12 +18,18 @@ export interface Workload {
   warmMessages: number;
   /** The targets of a run without `--targets`. */
   targets: readonly string[];
+  /** Whom the headline is set against, a column each. `--compare` goes by the last one. */
+  baselines: readonly [string, ...string[]];
   /** Which part of the preset's rounds it gets: the core cells all of them. */
   roundShare: number;
+  /** A round measures so many times the preset's duration (= 1), where there is more than one. */
+  durationTimes?: number;
 }
 
 const styles = ['iterative', 'thread', 'thread-blocking', 'process', 'style-reactor'] as const;
 const raw = ['c-epoll', 'node-net', 'reactor', 'registered', 'emulated'] as const;
+/** The 100 % line, and what most Node servers are made of. */
+const lines = ['c-epoll', 'node-net'] as const;
 
 export const workloads: readonly Workload[] = [
   {
@@ -34,6 +42,7 @@ export const workloads: readonly Workload[] = [
     frame: null,
     warmMessages: 20_000,
     targets: [...raw, 'select', 'node-net-again'],
+    baselines: lines,
     roundShare: 1,
   },
   {
@@ -46,6 +55,7 @@ export const workloads: readonly Workload[] = [
     frame: 'u32',
     warmMessages: 320_000,
     targets: [...raw, 'select', 'framed'],
+    baselines: lines,
     roundShare: 1,
   },
   {
@@ -58,6 +68,7 @@ export const workloads: readonly Workload[] = [
     frame: null,
     warmMessages: 5_000,
     targets: [...raw, ...styles],
+    baselines: lines,
     roundShare: 0.4,
   },
   {
@@ -70,6 +81,7 @@ export const workloads: readonly Workload[] = [
     frame: null,
     warmMessages: 20_000,
     targets: ['c-epoll', 'node-net', 'reactor', ...styles],
+    baselines: lines,
     roundShare: 0.4,
   },
   {
@@ -82,8 +94,46 @@ export const workloads: readonly Workload[] = [
     frame: null,
     intervalMs: 3,
     warmMessages: 3_000,
-    targets: [...raw, 'select'],
+    targets: ['c-epoll', 'node-net', 'reactor', 'registered'],
+    baselines: ['c-epoll'],
+    // A percentile is told by the few messages above it: rounds are long enough to have a hundred of them, and many enough for quartiles.
+    roundShare: 1.6,
+    durationTimes: 4,
+  },
+  {
+    name: 'crowded',
+    title: 'the load of echo, with and without idle connections beside it',
+    shape: 'sessions',
+    connections: 50,
+    idle: 15_000,
+    size: 64,
+    pipeline: 1,
+    frame: null,
+    warmMessages: 20_000,
+    targets: [
+      'c-epoll',
+      'c-epoll-crowded',
+      'node-net',
+      'node-net-crowded',
+      'reactor',
+      'reactor-crowded',
+      'reactor-timed',
+    ],
+    baselines: ['reactor-crowded', 'reactor'],
     roundShare: 0.6,
+  },
+  {
+    name: 'datagrams',
+    title: 'datagrams over UDP: each reply is followed by a new one at once',
+    shape: 'datagrams',
+    connections: 64,
+    size: 64,
+    pipeline: 1,
+    frame: null,
+    warmMessages: 50_000,
+    targets: ['c-udp', 'node-dgram', 'datagram-batch', 'datagram'],
+    baselines: ['c-udp', 'node-dgram'],
+    roundShare: 1,
   },
   {
     name: 'idle',
@@ -95,6 +145,7 @@ export const workloads: readonly Workload[] = [
     frame: null,
     warmMessages: 0,
     targets: [...raw],
+    baselines: ['node-net'],
     roundShare: 0.2,
   },
 ];
@@ -112,16 +163,36 @@ export interface Preset {
   settle: number;
   /** `arrivals`: the clock goes on until every client has had so many turns on average. */
   turns: number;
+  /** `crowded`: no more idle connections than this. */
+  mostIdle: number;
 }
 
 export const presets = {
-  smoke: { rounds: 1, warm: false, warmup: 0.1, duration: 0.2, slice: 0.1, settle: 0.4, turns: 1 },
-  quick: { rounds: 5, warm: true, warmup: 0.4, duration: 0.75, slice: 0.25, settle: 0.6, turns: 2 },
-  full: { rounds: 15, warm: true, warmup: 2, duration: 3, slice: 0.25, settle: 2, turns: 5 },
+  smoke: { rounds: 1, warm: false, warmup: 0.1, duration: 0.2, slice: 0.1, settle: 0.4, turns: 1, mostIdle: 2000 },
+  quick: {
+    rounds: 5,
+    warm: true,
+    warmup: 0.4,
+    duration: 0.75,
+    slice: 0.25,
+    settle: 0.6,
+    turns: 2,
+    mostIdle: Number.MAX_SAFE_INTEGER,
+  },
+  full: {
+    rounds: 15,
+    warm: true,
+    warmup: 2,
+    duration: 3,
+    slice: 0.25,
+    settle: 2,
+    turns: 5,
+    mostIdle: Number.MAX_SAFE_INTEGER,
+  },
 } as const satisfies Record<string, Preset>;
 
 /** Into how many slices a target's measured time of a round is cut. */
-export function passesOf({ duration, slice }: Preset): number {
+export function passesOf({ duration, slice }: Pick<Preset, 'duration' | 'slice'>): number {
   return Math.max(1, Math.round(duration / slice));
 }
 
@@ -129,37 +200,42 @@ export type PresetName = keyof typeof presets;
 
 export interface Overrides {
   connections?: number | undefined;
+  idle?: number | undefined;
   size?: number | undefined;
   pipeline?: number | undefined;
 }
 
-/** The workload with what the command line changes. A pipeline concerns sessions only: an arrival sends one message. */
-export function adjusted(workload: Workload, overrides: Overrides): Workload {
+/** The workload with what the command line and the preset change. A pipeline concerns sessions only: an arrival sends one message. */
+export function adjusted(workload: Workload, overrides: Overrides, { mostIdle }: Pick<Preset, 'mostIdle'>): Workload {
   return {
     ...workload,
     connections: overrides.connections ?? workload.connections,
+    ...(workload.idle === undefined ? {} : { idle: overrides.idle ?? Math.min(workload.idle, mostIdle) }),
     size: overrides.size ?? workload.size,
     pipeline: workload.shape === 'sessions' ? (overrides.pipeline ?? workload.pipeline) : workload.pipeline,
   };
 }
 
-const connectionsOf: Record<Shape, string> = {
+const connectionsOf: Record<Workload['shape'], string> = {
   sessions: 'connections',
   arrivals: 'clients at a time',
   idle: 'connections',
   flood: 'quiet connections',
+  datagrams: 'in flight',
 };
 
 /** The parameters in words. */
-export function parametersOf({ shape, connections, size, pipeline, frame, intervalMs }: Workload): string {
+export function parametersOf({ shape, connections, idle, size, pipeline, frame, intervalMs }: Workload): string {
   return [
     `${connections} ${connectionsOf[shape]}`,
+    ...(idle === undefined ? [] : [`${idle} idle ones beside them where crowded`]),
     ...(shape === 'idle' ? [] : [`${size} bytes${frame ? ` after a ${frame} length` : ''}`]),
     ...(shape === 'sessions' ? [`pipeline ${pipeline}`] : []),
     ...(shape === 'flood' ? [`a message each ${intervalMs} ms`] : []),
   ].join(', ');
 }
 
+/** One round is one round, for every workload: it decides nothing. */
 export function roundsOf(workload: Workload, rounds: number): number {
-  return Math.max(1, Math.round(rounds * workload.roundShare));
+  return rounds === 1 ? 1 : Math.max(1, Math.round(rounds * workload.roundShare));
 }
