@@ -54,7 +54,9 @@ import { connectionClosed, connectionOpened } from './diagnostics.js';
 import type { Departure } from './dispatcher.js';
 import { ConnectionDuplex } from './duplex.js';
 import { DuplexSocket } from './duplex-socket.js';
-import { describe, misuse, outOfRange, raise, SocketError, socketError } from './errors.js';
+import { describe, misuse, notSupported, outOfRange, raise, SocketError, socketError } from './errors.js';
+import { descriptorsOf } from './hand-off/host.js';
+import { checkTransfer } from './hand-off/transfer.js';
 import type { Reactor } from './reactor.js';
 import { READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import {
@@ -65,7 +67,7 @@ import {
   type ReceivingHandler,
   type SocketRegistration,
 } from './registration.js';
-import type { Socket } from './socket.js';
+import type { Socket, TransferOptions, TransferTarget } from './socket.js';
 import type { Timer } from './timers.js';
 import { isGone, transferred, WriteQueue } from './write-queue.js';
 
@@ -162,9 +164,11 @@ export class Connection<Context = {}>
     [KEEP]: Connection.#receiving[KEEP],
   };
 
-  /** Registers the socket and tells `handler.open`. Called once, by the reactor. */
-  static start(connection: Connection<never>): void {
+  /** Registers the socket and tells `handler.open`. Called once, by the reactor. `unread` comes before what it receives. */
+  static start(connection: Connection<never>, unread?: Uint8Array): void {
     const opened = connection as unknown as Connection;
+    if (unread !== undefined && unread.length > 0)
+      opened.#rare().kept.push(Buffer.from(unread.buffer, unread.byteOffset, unread.byteLength));
     // Reading begins at once where there is a method for it, in the same system call that watches the socket.
     if (opened.#kind.handler.data !== undefined) opened.#flow = FLOWING;
     const { host, settings } = opened.#kind;
@@ -188,6 +192,8 @@ export class Connection<Context = {}>
     if (connectionOpened.hasSubscribers) connectionOpened.publish({ connection: opened });
     if (settings.asyncContext) opened.#withinContext(() => opened.#open());
     else opened.#open();
+    // Not within this call: its caller has no connection yet.
+    if (opened.#flow === FLOWING && opened.#rarity !== null && opened.#rarity.kept.length > 0) opened.#tellKeptLater();
   }
 
   #open(): void {
@@ -409,6 +415,21 @@ export class Connection<Context = {}>
     this.#registration?.unregister();
     this.#finish({ by: 'local' });
     return { socket: this.#socket, unread };
+  }
+
+  /**
+   * Hands the connection over to another thread or process, as {@link Socket.transfer} does with a socket: this connection is
+   * over, as after {@link detach}, and the other side's `receiveSockets` is given the socket, `data` and what was received
+   * and not delivered. What `detach` throws it rejects with, and then nothing has changed. Where the socket was not taken,
+   * rejects with a `TransferError`, which has `socket` and `unread`: `reactor.connection(socket, handler, { unread })` goes on.
+   */
+  async transfer(to: TransferTarget, data?: unknown, options: Omit<TransferOptions, 'unread'> = {}): Promise<void> {
+    const { backend } = this.#kind.host.dispatcher;
+    descriptorsOf(backend, 'transfer');
+    if ((this.#flags & UNPACKED) !== 0) throw notSupported('transfer', 'rawDescriptors', 'Duplex');
+    checkTransfer(to, options);
+    const { socket, unread } = this.detach();
+    return socket.transfer(to, data, { ...options, unread });
   }
 
   #checkDetachable(): void {
