@@ -98,12 +98,14 @@ export class DescriptorChannel {
 
   // --- giving ------------------------------------------------------------------------------------------------------
 
+  /** `spentMs`: how much of the time has passed already. */
   give(
     socket: MovableSocket,
     table: DescriptorTable,
     data: unknown,
     unread: Uint8Array,
     timeoutMs: number,
+    spentMs = 0,
   ): Promise<void> {
     if (this.#closed) return Promise.reject(socketError('EBADF', 'transfer'));
     // Throws for what is no JSON; a function or a symbol gives undefined.
@@ -125,7 +127,7 @@ export class DescriptorChannel {
         resolve();
       };
       const offer: Offer = { id, socket, fd, unread, frame, resolve: taken, reject, timer: undefined };
-      if (timeoutMs > 0) offer.timer = setTimeout(() => this.#overdue(offer, timeoutMs), timeoutMs);
+      if (timeoutMs > 0) offer.timer = setTimeout(() => this.#overdue(offer, timeoutMs), timeoutMs - spentMs);
       this.#waiting.push(offer);
       this.#settleHold();
       this.#sendOffers();

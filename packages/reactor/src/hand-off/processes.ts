@@ -42,7 +42,7 @@ export async function giveToProcess(
   timeoutMs: number,
 ): Promise<void> {
   const fd = socket.lend();
-  const deadline = performance.now() + timeoutMs;
+  const began = performance.now();
   let channel: DescriptorChannel;
   try {
     channel = await channelTo(host, to, timeoutMs);
@@ -51,7 +51,7 @@ export async function giveToProcess(
     throw new TransferError(socket, unread, error as Error);
   }
   socket.restore(fd);
-  return channel.give(socket, table, data, unread, timeoutMs > 0 ? Math.max(1, deadline - performance.now()) : 0);
+  return channel.give(socket, table, data, unread, timeoutMs, performance.now() - began);
 }
 
 function channelTo(host: HandOffHost, to: Peer, timeoutMs: number): Promise<DescriptorChannel> {
