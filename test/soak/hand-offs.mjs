@@ -99,8 +99,15 @@ class Client {
   }
 }
 
-/** `n` connections: the accepted socket and the client of each. */
-async function connections(n) {
+/** `n` connections: the accepted socket and the client of each. One call at a time: they come in the order of the connects. */
+let turnstile = Promise.resolve();
+function connections(n) {
+  const made = turnstile.then(() => connect(n));
+  turnstile = made;
+  return made;
+}
+
+async function connect(n) {
   const made = [];
   for (let i = 0; i < n; i += 1) {
     const client = new Client();
