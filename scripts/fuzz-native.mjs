@@ -327,6 +327,21 @@ const TURN = () =>
         () => core.closeDemultiplexer(0),
       ]);
 
+// --- wakers and offers -----------------------------------------------------------------------------------------------
+
+const wakers = new Set();
+const offers = new Set();
+/** What was claimed: nobody's to close until it is settled. */
+const held = new Map();
+
+/** A handle or a token: of those that there are, that there were, or that never will be. */
+const NAME_OF = (names) => () =>
+  chance(0.15)
+    ? new Wrong(chance(0.5) ? wrongTypes() : pick([-1, notWhole()]))
+    : names.size === 0 || chance(0.1)
+      ? pick([0, 1, 2 ** 20, 2 ** 20 + 1, 2 ** 52, 2 ** 53 - 2])
+      : pick([...names]);
+
 // --- registers -------------------------------------------------------------------------------------------------------
 
 const registers = new Int32Array(4);
@@ -457,7 +472,33 @@ const CASES = {
   schedule: { args: [ID, DELAY] },
   hold: { args: [ID, INT] },
   threadWaker: { args: [] },
-  wake: { args: [SIZE] },
+  openWaker: {
+    args: [TURN],
+    before() {
+      if (wakers.size > 6) for (const handle of wakers) core.closeWaker(handle);
+      if (wakers.size > 6) wakers.clear();
+    },
+    after: (_, handle) => wakers.add(handle),
+  },
+  closeWaker: { args: [NAME_OF(wakers)], after: ([handle]) => wakers.delete(handle) },
+  wake: { args: [NAME_OF(wakers)] },
+  offer: {
+    args: [FD],
+    after([fd], token) {
+      offers.add(token);
+      noteClosed(fd);
+    },
+  },
+  claim: { args: [NAME_OF(offers)], after: ([token], fd) => held.set(token, fd) },
+  settle: {
+    args: [NAME_OF(offers), int([0, 1])],
+    after([token, keep]) {
+      if (keep !== 0) note(held.get(token));
+      held.delete(token);
+    },
+  },
+  withdraw: { args: [NAME_OF(offers)], after: (_, fd) => note(fd) },
+  duplicate: { args: [FD], after: (_, fd) => note(fd) },
   // From then on nothing waits: called at the end.
   wakeForExit: { args: [] },
   recvSync: { args: [FD, BYTES, SIZE, SIZE, TIMEOUT] },

@@ -113,8 +113,8 @@ const compiled = compile();
 describe('the guides', () => {
   guardEachTest();
 
-  it('are the three of the reactor package, each with programs to run', () => {
-    expect(guides).toEqual(expect.arrayContaining(['connections.md', 'reactor.md', 'sockets.md']));
+  it('are the four of the reactor package, each with programs to run', () => {
+    expect(guides).toEqual(expect.arrayContaining(['connections.md', 'reactor.md', 'sockets.md', 'threads.md']));
     for (const guide of guides) expect(snippets.some(({ place }) => place.startsWith(guide))).toBe(true);
   });
 

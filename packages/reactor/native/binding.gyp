@@ -17,6 +17,7 @@
         "descriptors.c",
         "demultiplexer.c",
         "waker.c",
+        "offers.c",
         "blocking.c"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],

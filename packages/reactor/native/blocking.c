@@ -45,11 +45,8 @@ struct pollfd *fds_polls(fds_state *state, size_t count) {
   return polls;
 }
 
-/* `polls` has room for one more than `count`: the wake descriptor. A negative timeout waits for ever. */
-int fds_wait(fds_state *state, struct pollfd *polls, size_t count, double timeout_ms) {
-  int wake_fd = fds_wake_descriptor(state);
-  if (wake_fd < 0) return wake_fd;
-  polls[count] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
+static int wait_in_slices(fds_state *state, struct pollfd *polls, size_t count, double timeout_ms) {
+  polls[count] = (struct pollfd){.fd = state->wake_fd, .events = POLLIN};
   double deadline = now_ms() + timeout_ms;
   for (;;) {
     double left = timeout_ms < 0 ? SLICE_MS : deadline - now_ms();
@@ -60,14 +57,21 @@ int fds_wait(fds_state *state, struct pollfd *polls, size_t count, double timeou
     if (slice < left) slice += 1;
     int ready = poll(polls, count + 1, slice);
     if (ready < 0 && errno != EINTR) return -errno;
-    if (ready > 0 && polls[count].revents != 0) {
-      fds_wake_drain(state);
-      return -EINTR;
-    }
+    if (ready > 0 && polls[count].revents != 0) return -EINTR;
     if (ready > 0) return ready;
     if (timeout_ms >= 0 && now_ms() >= deadline) return 0;
     if (is_ending(state->env)) return -EINTR;
   }
+}
+
+/* `polls` has room for one more than `count`: the wake descriptor. A negative timeout waits for ever. */
+int fds_wait(fds_state *state, struct pollfd *polls, size_t count, double timeout_ms) {
+  int wake_fd = fds_wake_descriptor(state);
+  if (wake_fd < 0) return wake_fd;
+  if (fds_wake_enter(state)) return -EINTR;
+  int ready = wait_in_slices(state, polls, count, timeout_ms);
+  fds_wake_leave(state, ready == -EINTR);
+  return ready;
 }
 
 static int wait_one(fds_state *state, int fd, short events, double timeout_ms) {

@@ -73,26 +73,15 @@ int fds_readiness(uint32_t events) {
 }
 
 /*
- * Calls the reactor's turn from the top of libuv's stack. The turn never throws; were it to, the exception is
- * reported, because one left pending would hang the process. Any other failure (the environment is being torn down)
- * stops the handles: a level-triggered descriptor that nobody serves would spin.
+ * Calls the reactor's turn from the top of libuv's stack. The turn never throws. Any failure (the environment is being
+ * torn down) stops the handles: a level-triggered descriptor that nobody serves would spin.
  */
 static void run_turn(fds_demultiplexer *demultiplexer) {
-  napi_env env = demultiplexer->state->env;
-  napi_handle_scope scope;
-  napi_value turn, global, exception;
-  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  napi_status status = napi_get_reference_value(env, demultiplexer->turn, &turn);
-  if (status == napi_ok) status = napi_get_global(env, &global);
-  if (status == napi_ok)
-    status = napi_make_callback(env, demultiplexer->async_context, global, turn, 0, NULL, NULL);
-  if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &exception) == napi_ok)
-    status = napi_fatal_exception(env, exception);
-  if (status != napi_ok && !demultiplexer->closing) {
-    uv_poll_stop(&demultiplexer->poll);
-    uv_timer_stop(&demultiplexer->timer);
-  }
-  napi_close_handle_scope(env, scope);
+  napi_status status =
+      fds_call_back(demultiplexer->state->env, demultiplexer->turn, demultiplexer->async_context);
+  if (status == napi_ok || demultiplexer->closing) return;
+  uv_poll_stop(&demultiplexer->poll);
+  uv_timer_stop(&demultiplexer->timer);
 }
 
 static void on_ready(uv_poll_t *handle, int status, int events) {

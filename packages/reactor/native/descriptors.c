@@ -1,6 +1,7 @@
-/* Descriptors that travel over unix sockets: SCM_RIGHTS of unix(7). */
+/* Descriptors that travel over unix sockets (SCM_RIGHTS of unix(7)), and duplicates. */
 #include "internal.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -89,7 +90,17 @@ static napi_value receive_descriptors(napi_env env, napi_callback_info info) {
   return fds_number(env, received);
 }
 
+/* duplicate(fd): another descriptor of the same file, closed on exec, and nobody's until it is adopted. */
+static napi_value duplicate(napi_env env, napi_callback_info info) {
+  fds_call call;
+  int fd;
+  if (!fds_begin(env, info, 1, &call) || !fds_int(&call, 0, &fd)) return fds_bad_argument(env);
+  int result = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return result < 0 ? fds_errno(env) : fds_number(env, result);
+}
+
 bool fds_define_descriptors(napi_env env, napi_value exports, fds_state *state) {
   return fds_define(env, exports, state, "sendDescriptors", send_descriptors) &&
-         fds_define(env, exports, state, "recvDescriptors", receive_descriptors);
+         fds_define(env, exports, state, "recvDescriptors", receive_descriptors) &&
+         fds_define(env, exports, state, "duplicate", duplicate);
 }

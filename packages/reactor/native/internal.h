@@ -91,6 +91,12 @@ typedef struct fds_state {
   /* The eventfd that ends this thread's waits, -1 until it is needed; its handle in the table of wakers. */
   int wake_fd;
   double wake_handle;
+  /* Under the lock of the wakers: whether the thread is in a blocking wait; how many of its wakers it has not seen woken. */
+  bool blocked;
+  uint32_t unseen;
+
+  /* Offers of other threads that this one has claimed and not settled. */
+  uint32_t held;
 } fds_state;
 
 /* state.c */
@@ -98,6 +104,7 @@ fds_state *fds_state_open(napi_env env);
 bool fds_note(fds_state *state, int fd);
 int fds_own(fds_state *state, int fd);
 bool fds_owns(const fds_state *state, int fd);
+void fds_forget(fds_state *state, int fd);
 bool fds_disown(fds_state *state, int fd);
 
 /* arguments and results, module.c */
@@ -117,6 +124,9 @@ napi_value fds_number(napi_env env, int64_t value);
 napi_value fds_errno(napi_env env);
 napi_value fds_bad_argument(napi_env env);
 
+/* Calls a function without arguments from the top of libuv's stack; what it throws is raised as an uncaughtException. */
+napi_status fds_call_back(napi_env env, napi_ref function, napi_async_context context);
+
 /* A range of a byte array, from three arguments (bytes, offset, length), checked to lie within it. */
 bool fds_range(const fds_call *call, size_t index, uint8_t **data, size_t *length);
 
@@ -129,10 +139,13 @@ napi_value fds_address(napi_env env, const struct sockaddr_storage *address, soc
 uint32_t fds_poll_events(int interest);
 int fds_readiness(uint32_t events);
 
-/* waker.c: the only process-wide state. */
+/* waker.c and offers.c: the only process-wide state. */
 int fds_wake_descriptor(fds_state *state);
-void fds_wake_drain(fds_state *state);
+bool fds_wake_enter(fds_state *state);
+void fds_wake_leave(fds_state *state, bool woken);
 void fds_waker_close(fds_state *state);
+void fds_offer_taken(fds_state *state, int fd);
+void fds_offers_end(fds_state *state);
 
 /* transfer.c: fdset's flags as the system's; `allowed` are fdset's bits that the verb takes. */
 bool fds_message_flags(int bits, int allowed, int *flags);
@@ -158,6 +171,7 @@ bool fds_define_multicast(napi_env env, napi_value exports, fds_state *state);
 bool fds_define_descriptors(napi_env env, napi_value exports, fds_state *state);
 bool fds_define_demultiplexer(napi_env env, napi_value exports, fds_state *state);
 bool fds_define_wakers(napi_env env, napi_value exports, fds_state *state);
+bool fds_define_offers(napi_env env, napi_value exports, fds_state *state);
 bool fds_define_blocking(napi_env env, napi_value exports, fds_state *state);
 
 #endif

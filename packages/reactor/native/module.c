@@ -73,6 +73,21 @@ napi_value fds_errno(napi_env env) { return fds_number(env, -errno); }
 
 napi_value fds_bad_argument(napi_env env) { return fds_number(env, FDS_BAD_ARGUMENT); }
 
+/* An exception left pending would hang the process. */
+napi_status fds_call_back(napi_env env, napi_ref function, napi_async_context context) {
+  napi_handle_scope scope;
+  napi_value callback, global, exception;
+  napi_status status = napi_open_handle_scope(env, &scope);
+  if (status != napi_ok) return status;
+  status = napi_get_reference_value(env, function, &callback);
+  if (status == napi_ok) status = napi_get_global(env, &global);
+  if (status == napi_ok) status = napi_make_callback(env, context, global, callback, 0, NULL, NULL);
+  if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &exception) == napi_ok)
+    status = napi_fatal_exception(env, exception);
+  napi_close_handle_scope(env, scope);
+  return status;
+}
+
 bool fds_define(napi_env env, napi_value exports, fds_state *state, const char *name, napi_callback callback) {
   napi_property_descriptor property = {
       .utf8name = name, .method = callback, .attributes = napi_enumerable, .data = state};
@@ -99,7 +114,8 @@ NAPI_MODULE_INIT() {
       !fds_define_option_structures(env, exports, state) || !fds_define_multicast(env, exports, state) ||
       !fds_define_transfer(env, exports, state) || !fds_define_datagrams(env, exports, state) ||
       !fds_define_descriptors(env, exports, state) || !fds_define_demultiplexer(env, exports, state) ||
-      !fds_define_wakers(env, exports, state) || !fds_define_blocking(env, exports, state)) {
+      !fds_define_wakers(env, exports, state) || !fds_define_offers(env, exports, state) ||
+      !fds_define_blocking(env, exports, state)) {
     napi_throw_error(env, NULL, "fdset: the module's functions could not be defined");
     return NULL;
   }

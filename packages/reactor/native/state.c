@@ -36,15 +36,22 @@ bool fds_owns(const fds_state *state, int fd) {
   return fd >= 0 && (size_t)fd / 64 < state->owned_words && (state->owned[fd / 64] >> (fd % 64) & 1) != 0;
 }
 
+void fds_forget(fds_state *state, int fd) {
+  if (fds_owns(state, fd)) state->owned[fd / 64] &= ~(UINT64_C(1) << (fd % 64));
+}
+
+/* Before the descriptor is closed or given away; false where it is not this thread's. */
 bool fds_disown(fds_state *state, int fd) {
   if (!fds_owns(state, fd)) return false;
-  state->owned[fd / 64] &= ~(UINT64_C(1) << (fd % 64));
+  if (state->held > 0) fds_offer_taken(state, fd);
+  fds_forget(state, fd);
   return true;
 }
 
 /* The thread ends, perhaps by terminate(): its peers see their connections closed, and nothing leaks. */
 static void on_thread_end(void *data) {
   fds_state *state = data;
+  fds_offers_end(state);
   for (size_t word = 0; word < state->owned_words; word += 1) {
     for (uint64_t bits = state->owned[word]; bits != 0; bits &= bits - 1)
       close((int)(word * 64) + __builtin_ctzll(bits));

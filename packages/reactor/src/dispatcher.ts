@@ -14,6 +14,7 @@
 import type { Backend, BackendSocket, Demultiplexer, Driver, Outbox } from './backend/backend.js';
 import { turnEnded } from './diagnostics.js';
 import { misuse, raise, socketError } from './errors.js';
+import type { Attachment } from './hand-off/host.js';
 import { type Traffic, TurnTimes } from './metrics.js';
 import { AHEAD, ERROR, HANGUP, READ_CLOSED, READABLE, WRITABLE } from './readiness.js';
 import {
@@ -90,6 +91,8 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   readonly #budgets: Budgets;
   /** A handler threw, or its promise was rejected. */
   readonly failed: FailurePolicy;
+  /** Closed with the reactor: wakers, and what hands sockets over. */
+  readonly attached = new Set<Attachment>();
 
   #watches: (Watch | undefined)[] = [];
   #generations: number[] = [];
@@ -610,6 +613,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   /** Unregisters everything and frees the backend. Sockets stay open: those of the user are the user's. */
   close(): void {
     if (this.closed) return;
+    for (const attachment of [...this.attached]) attachment.close();
     this.selects.rejectAll(misuse('ERR_REACTOR_CLOSED', 'the reactor was closed while the select waited'));
     for (const watch of this.#watches) {
       if (watch === undefined) continue;

@@ -23,6 +23,7 @@ export const MISUSE = {
   ERR_REACTOR_SERVICE: 'the services file has no such service for that protocol',
   ERR_REACTOR_SLOW_CONSUMER: 'the peer reads too slowly: more than maxBufferedBytes are waiting for it',
   ERR_REACTOR_SOCKET: 'the value is no socket of this reactor',
+  ERR_REACTOR_TRANSFER: 'a socket was not taken: its receiver has ended, refused it, or did not answer in time',
   ERR_REACTOR_WRITE_AFTER_END: 'write was called after end',
 } as const;
 

@@ -3,10 +3,14 @@ export type {
   Backend,
   BackendHost,
   BackendSocket,
+  BackendWaker,
   Capabilities,
   Demultiplexer,
+  DescriptorTable,
   Driver,
+  MovableSocket,
   SocketSpec,
+  WakerHandle,
 } from './backend/backend.js';
 export {
   type Fault,
@@ -27,6 +31,7 @@ export { DatagramBatch } from './datagram-batch.js';
 export type { DiagnosticMessages } from './diagnostics.js';
 export { MISUSE, type MisuseCode, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
+export { TransferError } from './hand-off/host.js';
 export { type InheritedListener, inheritedListeners } from './inherited.js';
 export { Listener, type ListenerEvents } from './listener.js';
 export type { ListenOptions } from './listening.js';
@@ -63,7 +68,11 @@ export type {
   ReceivedDatagram,
   Socket,
   SocketOptions,
+  SocketReceiver,
   SocketType,
   TcpInfo,
+  TransferOptions,
+  TransferTarget,
 } from './socket.js';
 export type { Timer, TimerOptions } from './timers.js';
+export { type ReactorWaker, Waker } from './waker.js';

@@ -92,7 +92,15 @@ export interface Core {
   schedule(id: number, delayMs: number): number;
   hold(id: number, on: number): number;
   threadWaker(): number;
+  openWaker(woken: () => void): number;
+  closeWaker(handle: number): number;
   wake(handle: number): number;
+  /** Descriptors on their way between threads: see `native/offers.c`. */
+  offer(fd: number): number;
+  claim(token: number): number;
+  settle(token: number, keep: number): number;
+  withdraw(token: number): number;
+  duplicate(fd: number): number;
   wakeForExit(): number;
   recvSync(fd: number, into: Uint8Array, offset: number, length: number, timeoutMs: number): number;
   sendAllSync(fd: number, from: Uint8Array, timeoutMs: number): number;

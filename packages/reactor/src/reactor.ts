@@ -1,8 +1,13 @@
 /** The reactor, as users meet it: a façade over the dispatcher, the backend and the layers that stand on them. */
+
+import type { ChildProcess } from 'node:child_process';
+import type { Server as NetServer, Socket as NetSocket } from 'node:net';
+import type { MessagePort, Worker } from 'node:worker_threads';
 import type { Address, ListenTarget } from './address.js';
-import { checkTimeout } from './arguments.js';
+import { checkDelay, checkTimeout, oneOf } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
+import { openChannelWaker } from './channel-waker.js';
 import { Connection } from './connection/connection.js';
 import { failByHandler, finish } from './connection/ending.js';
 import {
@@ -17,6 +22,8 @@ import { type ConnectOptions, checkConnect, checkSignal, connect } from './conne
 import { type Budgets, Dispatcher, type FailurePolicy } from './dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
 import { FailureHandling } from './failure.js';
+import { adoptNode } from './hand-off/node-handle.js';
+import { receive } from './hand-off/transfer.js';
 import { inspectReactor } from './inspect.js';
 import { Listener } from './listener.js';
 import { effectiveBacklog, type ListenOptions, listen } from './listening.js';
@@ -29,8 +36,9 @@ import type { ReactorOptions, RegisterOptions, ServeOptions, SocketCreation } fr
 import { READ_CLOSED } from './readiness.js';
 import type { AnyHandler, ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
 import { lookNow, type Selected, toSet } from './select.js';
-import type { Socket } from './socket.js';
+import type { Socket, SocketReceiver } from './socket.js';
 import type { Timer, TimerOptions } from './timers.js';
+import { ReactorWaker } from './waker.js';
 
 const NO_CONTEXT = Object.freeze({});
 
@@ -148,6 +156,21 @@ export class Reactor<Context = {}> {
     this.#checkOpen();
     if (!this.capabilities.adopt) throw notSupported('adopt', 'adopt', this.#backend.name);
     return this.#backend.adopt(fd);
+  }
+
+  /**
+   * Takes a connection or a server over from node:net (capability `adopt`), such as one that came by `child.send(message,
+   * handle)`. Node's object is destroyed, or closed, without its peer noticing. `unread` is what Node had read and nobody
+   * had taken: it comes before all that the socket gives (see `unread` of {@link connection}).
+   *
+   * Throws where something would be lost: `ERR_REACTOR_DETACH` while written bytes have not left; `ERR_REACTOR_SOCKET` for
+   * a TLSSocket, after `setEncoding`, for a server at a path (Node removes that) and for one whose descriptor another
+   * process has; `ERR_REACTOR_CLOSED` for what is closed, does not listen, or still connects. Nothing has changed then.
+   */
+  adoptNode(node: NetSocket | NetServer): { socket: Socket; unread: Buffer } {
+    this.#checkOpen();
+    if (!this.capabilities.adopt) throw notSupported('adoptNode', 'adopt', this.#backend.name);
+    return adoptNode(this.#dispatcher, node);
   }
 
   /**
@@ -300,6 +323,41 @@ export class Reactor<Context = {}> {
     this.#dispatcher.post(callback);
   }
 
+  // --- other threads and processes -----------------------------------------------------------------------------------
+
+  /**
+   * A way into this reactor from any thread of its process: send `waker.handle` there, and `Waker.from(handle).wake()` has
+   * `callback` called here, once for all wakes before it, as a posted task. It keeps the process alive until it is closed,
+   * unless `ref` is false or `unref` was called; it is closed with the reactor and with the thread.
+   */
+  waker(callback: () => void, options: { ref?: boolean } = {}): ReactorWaker {
+    this.#checkOpen();
+    if (typeof callback !== 'function')
+      throw misuse('ERR_REACTOR_ARGUMENT', `a waker takes a function, got ${describe(callback)}`);
+    const backend = this.#backend;
+    const open = (woken: () => void) => backend.waker?.(woken) ?? openChannelWaker(woken);
+    const waker = ReactorWaker.open(this.#dispatcher, open, this.#looked(callback));
+    return (options.ref ?? true) ? waker.ref() : waker;
+  }
+
+  /**
+   * Receives the sockets that `socket.transfer` and `connection.transfer` hand to this thread or process: from a Worker or a
+   * MessagePort (`parentPort` in a worker), a ChildProcess or `process` (in a child), or a unix stream socket of this
+   * reactor, which is for hand-offs alone from then on (capability `rawDescriptors`). Each comes without a registration, and
+   * is this reactor's; a callback that throws refuses it. It should take the socket and no more: if this thread or process
+   * ends within the callback, the giver has the socket again.
+   *
+   * It holds the process as a 'message' listener does, until it is disposed of or the reactor is closed. Messages of ours
+   * have the single key '@fdset/hand-off': other listeners of the port see them, and leave them alone.
+   */
+  receiveSockets(
+    from: MessagePort | Worker | ChildProcess | NodeJS.Process | Socket,
+    callback: SocketReceiver,
+  ): Disposable {
+    this.#checkOpen();
+    return receive(this.#dispatcher, from, callback);
+  }
+
   // --- connections ---------------------------------------------------------------------------------------------------
 
   /**
@@ -366,14 +424,18 @@ export class Reactor<Context = {}> {
 
   /**
    * A connection over a connected stream socket of this reactor that has no registration: one that `accept`, `connect`,
-   * `adopt` or `socketPair` gave. The socket is the connection's from then on.
+   * `adopt`, `socketPair` or `receiveSockets` gave. The socket is the connection's from then on. `unread` are bytes that were
+   * received before: they are delivered first, and belong to the connection.
    */
   connection(
     socket: Socket,
     handler: ConnectionHandler<Context> = {},
-    options: ConnectionOptions = {},
+    options: ConnectionOptions & { unread?: Uint8Array } = {},
   ): Connection<Context> {
     this.#checkOpen();
+    const { unread } = options;
+    if (unread !== undefined && !(unread instanceof Uint8Array))
+      throw misuse('ERR_REACTOR_BUFFER', `unread is a Uint8Array, got ${describe(unread)}`);
     const owned = this.#own(socket, 'connection');
     const settings = connectionSettings(options);
     if (owned.closed) throw socketError('EBADF', 'connection');
@@ -384,7 +446,7 @@ export class Reactor<Context = {}> {
       );
     if (owned.watch !== null && this.registrationOf(owned) !== undefined)
       throw misuse('ERR_REACTOR_REGISTERED', 'the socket has a registration already: unregister it first');
-    return this.#connection(owned, handler, settings);
+    return this.#connection(owned, handler, settings, unread);
   }
 
   // --- life ----------------------------------------------------------------------------------------------------------
@@ -484,6 +546,7 @@ export class Reactor<Context = {}> {
     socket: BackendSocket,
     handler: ConnectionHandler<Context>,
     settings: ConnectionSettings,
+    unread?: Uint8Array,
   ): Connection<Context> {
     const connection = Connection.make<Context>(
       {
@@ -496,7 +559,7 @@ export class Reactor<Context = {}> {
       socket,
     );
     try {
-      start(connection);
+      start(connection, unread);
     } catch (error) {
       connection.destroy();
       throw error;
@@ -589,20 +652,4 @@ function isInherited(target: ListenTarget): boolean {
 
 function closedMeanwhile(verb: string): Error {
   return misuse('ERR_REACTOR_CLOSED', `the reactor was closed during ${verb}`);
-}
-
-function oneOf<const T extends string>(name: string, value: T, allowed: readonly T[]): T {
-  if (allowed.includes(value)) return value;
-  throw misuse(
-    'ERR_REACTOR_ARGUMENT',
-    `${name} must be one of ${allowed.map((item) => `'${item}'`).join(', ')}, got ${describe(value)}`,
-  );
-}
-
-/** 30 days and more are fine: the backends cut long waits into pieces. */
-function checkDelay(value: unknown, name: string): void {
-  if (typeof value !== 'number')
-    throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be a number of ms, got ${describe(value)}`);
-  if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER))
-    throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be from 0 to ${Number.MAX_SAFE_INTEGER} ms, got ${value}`);
 }

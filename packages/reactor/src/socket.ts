@@ -1,4 +1,6 @@
 /** The BSD verbs, the same on every backend: this file holds the shapes and no code. */
+import type { ChildProcess } from 'node:child_process';
+import type { MessagePort, Worker } from 'node:worker_threads';
 import type { Address, Family } from './address.js';
 import type { DatagramBatch } from './datagram-batch.js';
 import type { SocketError } from './errors.js';
@@ -64,6 +66,26 @@ export interface GroupOptions {
   /** The only sender to receive from: a literal of the group's family (any). */
   source?: string;
 }
+
+/**
+ * Who is handed a socket: a thread, by its Worker or a MessagePort; a process with an IPC channel, by its ChildProcess or, from
+ * the child, by `process`; any other process of this machine, by a connected unix stream socket, which from then on is
+ * for hand-offs alone.
+ */
+export type TransferTarget = Worker | MessagePort | ChildProcess | NodeJS.Process | Socket;
+
+export interface TransferOptions {
+  /** How long the receiver may take to answer, in ms (30 000; 0 for ever). */
+  timeoutMs?: number;
+  /** Bytes that were received already and go before all that the socket still gives: its receiver is given them. */
+  unread?: Uint8Array;
+}
+
+/**
+ * Takes a socket that was handed over. It has no registration, and is the reactor's that receives. To throw is to refuse: the
+ * socket goes back, and the giver's promise is rejected with the error as its cause.
+ */
+export type SocketReceiver = (socket: Socket, data: unknown, unread: Buffer) => void;
 
 /** What `recvFrom` gives. */
 export interface ReceivedDatagram {
@@ -285,6 +307,18 @@ export interface Socket {
    * adopt or to close (capability `rawDescriptors`).
    */
   detach(): number;
+
+  /**
+   * Hands the socket over to another thread or process, whose `reactor.receiveSockets` is given it and `data`: cloned as by
+   * `postMessage` for a thread, as JSON for a process. Listening sockets go with their queue. From the call on this object
+   * is closed and unregistered. Resolves when the receiver's callback has returned: then the socket is there and nowhere
+   * else.
+   *
+   * Where the receiver has ended, has refused it or has not answered in time, rejects with a `TransferError`, and the socket
+   * is ours again: this same object is open, and unregistered. Rejects with `ERR_REACTOR_ARGUMENT`, `EBADF`, or what
+   * makes `data` unfit, and nothing has changed; with `ENOTSUP` without the capability `rawDescriptors`.
+   */
+  transfer(to: TransferTarget, data?: unknown, options?: TransferOptions): Promise<void>;
 
   [Symbol.dispose](): void;
 

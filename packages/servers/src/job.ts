@@ -9,8 +9,11 @@ export interface Job {
   readonly module: string;
   readonly io: IoMode;
   readonly connection: ConnectionOptions;
-  readonly request?: { readonly fd: number; readonly clientAddress: Address; readonly server: ServerView };
+  readonly request?: { readonly socket: HandedOver; readonly clientAddress: Address; readonly server: ServerView };
 }
+
+/** Where a worker finds its connection: a process inherits a descriptor, a thread claims what is offered. */
+export type HandedOver = { readonly fd: number } | { readonly token: number };
 
 /** What a thread gets in addition: shared with the server, not 0 once the handler is to end. */
 export interface ThreadJob extends Job {

@@ -1,10 +1,11 @@
-/** The worker's side of a job: loads the handler, adopts the descriptor, serves the connection to its end. */
+/** The worker's side of a job: loads the handler, takes the connection over, serves the connection to its end. */
 import { type Address, Reactor } from '@fdset/reactor';
+import { claimSocket } from '@fdset/reactor/internal';
 import { BlockingConnection } from './blocking-connection.js';
 import { codeOf, shutdownError } from './errors.js';
 import { loadHandler } from './handler-source.js';
 import type { StreamConnection } from './handlers.js';
-import type { Job, Report } from './job.js';
+import type { HandedOver, Job, Report } from './job.js';
 import { refusedServer } from './nested.js';
 import { runHandler } from './run-handler.js';
 import { toWire } from './wire-error.js';
@@ -27,8 +28,8 @@ export async function serveJob(job: Job, control: WorkerControl): Promise<void> 
     if (refused !== undefined) throw refused;
     control.report({ type: 'loaded' });
     if (job.request === undefined) return;
-    const { fd, clientAddress, server } = job.request;
-    connection = connect(fd, clientAddress, job, Handler.timeoutMs, control);
+    const { socket, clientAddress, server } = job.request;
+    connection = connect(socket, clientAddress, job, Handler.timeoutMs, control);
     await runHandler(Handler, { connection, clientAddress, server });
   } catch (error) {
     if (codeOf(error) !== 'ERR_SERVER_SHUTDOWN') control.report({ type: 'failed', error: toWire(error) });
@@ -37,7 +38,7 @@ export async function serveJob(job: Job, control: WorkerControl): Promise<void> 
 }
 
 function connect(
-  fd: number,
+  handed: HandedOver,
   clientAddress: Address,
   job: Job,
   timeoutMs: number | undefined,
@@ -51,7 +52,7 @@ function connect(
       return 'close';
     },
   });
-  const socket = reactor.adopt(fd);
+  const socket = 'fd' in handed ? reactor.adopt(handed.fd) : claimSocket(reactor, handed.token);
   if (job.io === 'blocking') {
     return new BlockingConnection(socket, clientAddress, { timeoutMs, ending: () => control.ending() });
   }

@@ -109,6 +109,54 @@ export interface BackendSocket extends Socket {
   receive(borrow: boolean): Buffer | 0 | -1;
 }
 
+/** A socket whose descriptor can be on its way to another thread or process. */
+export interface MovableSocket extends BackendSocket {
+  /**
+   * Ends this object as `detach` does, but the descriptor stays this thread's: to be offered or closed by the
+   * {@link DescriptorTable}, or put back. Throws `EBADF` once closed.
+   */
+  lend(): number;
+  /** Puts the descriptor back: the object is open again, and unregistered. */
+  restore(fd: number): void;
+}
+
+/**
+ * Whose the descriptors are, among the threads of the process. What is offered belongs to the table until one thread has
+ * claimed it and settled; if that thread ends before, it is on offer again. Results below 0 are negated errnos.
+ */
+export interface DescriptorTable {
+  /** Makes a descriptor of this thread's an offer; its token. */
+  offer(fd: number): number;
+  /** The descriptor, held by this thread until it settles; `-ENOENT` where somebody else has it. */
+  claim(token: number): number;
+  /** Keeps what was claimed, or gives it back; `-ENOENT` where it was closed or given away meanwhile. */
+  settle(token: number, keep: boolean): number;
+  /** Takes an offer of this thread's back: the descriptor; `-EBUSY` while another thread holds it; `-ENOENT` where it was kept. */
+  withdraw(token: number): number;
+  /** Another descriptor of the same file, nobody's yet. */
+  duplicate(fd: number): number;
+  /** Closes a descriptor that was lent. */
+  close(fd: number): void;
+}
+
+/**
+ * Names a waker in all threads of its process: plain data for `postMessage` and `workerData`. What stands in it is no part of
+ * the contract.
+ */
+export interface WakerHandle {
+  readonly pid: number;
+  readonly id: number | string;
+  /** Where the waker is a BroadcastChannel: whether it is rung, or closed. */
+  readonly state?: Int32Array;
+}
+
+/** A way into the reactor from any thread of its process. */
+export interface BackendWaker {
+  readonly handle: WakerHandle;
+  /** Nothing is called back from here on. Idempotent. */
+  close(): void;
+}
+
 export interface SocketSpec {
   readonly type: SocketType;
   readonly family: Family;
@@ -180,6 +228,8 @@ export interface Backend extends Disposable {
   readonly capabilities: Capabilities;
   readonly demultiplexer: Demultiplexer;
   readonly driver: Driver;
+  /** Where descriptors change their threads, on backends that have them. */
+  readonly descriptors?: DescriptorTable;
   /** Where small sends are gathered, on backends that gain by it. */
   readonly outbox?: Outbox;
 
@@ -194,6 +244,12 @@ export interface Backend extends Disposable {
 
   /** Two connected unix sockets (capability `socketPair`). */
   socketPair(spec: SocketSpec): [BackendSocket, BackendSocket];
+
+  /**
+   * Optional: without it, wakers go by a BroadcastChannel. `woken` is called in this thread, from the top of the stack, once
+   * for all wakes before it; an open waker does not keep the process alive.
+   */
+  waker?(woken: () => void): BackendWaker;
 
   /** Stops the driver and frees the demultiplexer. Sockets that are still open stay open. Idempotent. */
   [Symbol.dispose](): void;

@@ -6,13 +6,13 @@ import { checkMs } from '../arguments.js';
 import type { BackendSocket, Outbox } from '../backend/backend.js';
 import type { Reactor } from '../reactor.js';
 import type { SocketRegistration } from '../registration.js';
-import type { Socket } from '../socket.js';
+import type { Socket, TransferOptions, TransferTarget } from '../socket.js';
 import { leave, pack, sent } from './departing.js';
 import type { ConnectionDuplex } from './duplex.js';
 import { DuplexSocket } from './duplex-socket.js';
 import { finish, timedOut } from './ending.js';
 import { pause } from './flow.js';
-import { detach, toDuplex } from './handing.js';
+import { detach, toDuplex, transfer } from './handing.js';
 import {
   type CloseInfo,
   type ConnectionEvents,
@@ -221,6 +221,16 @@ export class Connection<Context = {}>
    */
   detach(): { socket: Socket; unread: Buffer } {
     return detach(this);
+  }
+
+  /**
+   * Hands the connection over to another thread or process, as {@link Socket.transfer} does with a socket: this connection is
+   * over, as after {@link detach}, and the other side's `receiveSockets` is given the socket, `data` and what was received
+   * and not delivered. What `detach` throws it rejects with, and then nothing has changed. Where the socket was not taken,
+   * rejects with a `TransferError`, which has `socket` and `unread`: `reactor.connection(socket, handler, { unread })` goes on.
+   */
+  async transfer(to: TransferTarget, data?: unknown, options: Omit<TransferOptions, 'unread'> = {}): Promise<void> {
+    return transfer(this, to, data, options);
   }
 
   // --- reading -------------------------------------------------------------------------------------------------------

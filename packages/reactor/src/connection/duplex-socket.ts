@@ -330,6 +330,10 @@ export class DuplexSocket implements SoftwareSocket {
     return this.#refuse('detach', 'rawDescriptors');
   }
 
+  async transfer(): Promise<never> {
+    return this.#refuse('transfer', 'rawDescriptors');
+  }
+
   recvSync(): never {
     return this.#refuse('recvSync', 'blocking');
   }

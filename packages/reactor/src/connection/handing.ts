@@ -1,12 +1,14 @@
-/** A connection given away: its socket by detach(), its bytes by toDuplex(). */
-import { misuse, socketError } from '../errors.js';
-import type { Socket } from '../socket.js';
+/** A connection given away: its socket by detach() and transfer(), its bytes by toDuplex(). */
+import { misuse, notSupported, socketError } from '../errors.js';
+import { descriptorsOf } from '../hand-off/host.js';
+import { checkTransfer } from '../hand-off/transfer.js';
+import type { Socket, TransferOptions, TransferTarget } from '../socket.js';
 import type { Connection } from './connection.js';
 import { ConnectionDuplex } from './duplex.js';
 import { finish } from './ending.js';
 import { pause } from './flow.js';
 import { push } from './queued.js';
-import { type AnyConnection, BRIDGED, DETACHED, ENDED, FINISHED, HEARD, OPEN, rare } from './state.js';
+import { type AnyConnection, BRIDGED, DETACHED, ENDED, FINISHED, HEARD, OPEN, rare, UNPACKED } from './state.js';
 import { end, flush } from './writing.js';
 
 export function detach(connection: AnyConnection): { socket: Socket; unread: Buffer } {
@@ -23,6 +25,19 @@ export function detach(connection: AnyConnection): { socket: Socket; unread: Buf
   connection.registration?.unregister();
   finish(connection, { by: 'local' });
   return { socket: connection.transport, unread };
+}
+
+export async function transfer(
+  connection: AnyConnection,
+  to: TransferTarget,
+  data: unknown,
+  options: Omit<TransferOptions, 'unread'>,
+): Promise<void> {
+  descriptorsOf(connection.kind.host.dispatcher.backend, 'transfer');
+  if ((connection.flags & UNPACKED) !== 0) throw notSupported('transfer', 'rawDescriptors', 'Duplex');
+  checkTransfer(to, options);
+  const { socket, unread } = detach(connection);
+  return socket.transfer(to, data, { ...options, unread });
 }
 
 function checkDetachable(connection: AnyConnection): void {

@@ -5,12 +5,15 @@ import type { Connection } from './connection.js';
 import { endTimeouts } from './ending.js';
 import { interestOf } from './flow.js';
 import { readinessHandler } from './readiness.js';
-import { type AnyConnection, BLOCKED, CONTEXTUAL, FLOWING, TIMED } from './state.js';
+import { tellKeptLater } from './reading.js';
+import { type AnyConnection, BLOCKED, CONTEXTUAL, FLOWING, rare, TIMED } from './state.js';
 import { Timeouts } from './timeouts.js';
 
-/** Registers the socket and tells `handler.open`. Called once. */
-export function start(connection: AnyConnection): void {
+/** Registers the socket and tells `handler.open`. Called once. `unread` comes before what it receives. */
+export function start(connection: AnyConnection, unread?: Uint8Array): void {
   const { host, handler, settings } = connection.kind;
+  if (unread !== undefined && unread.length > 0)
+    rare(connection).kept.push(Buffer.from(unread.buffer, unread.byteOffset, unread.byteLength));
   // Reading begins at once where there is a method for it, in the same system call that watches the socket.
   if (handler.data !== undefined) connection.flow = FLOWING;
   if (settings.idleMs > 0 || settings.readMs > 0 || settings.writeMs > 0) startTimeouts(connection);
@@ -29,6 +32,9 @@ export function start(connection: AnyConnection): void {
   if (connectionOpened.hasSubscribers) connectionOpened.publish({ connection: connection as Connection });
   if (settings.asyncContext) withinContext(connection, () => tellOpen(connection));
   else tellOpen(connection);
+  // Not within this call: its caller has no connection yet.
+  if (connection.flow === FLOWING && connection.rarity !== null && connection.rarity.kept.length > 0)
+    tellKeptLater(connection);
 }
 
 function tellOpen(connection: AnyConnection): void {

@@ -6,8 +6,10 @@ import type {
   Backend,
   BackendHost,
   BackendSocket,
+  BackendWaker,
   Capabilities,
   Demultiplexer,
+  DescriptorTable,
   Driver,
   SocketSpec,
 } from '../backend/backend.js';
@@ -20,6 +22,8 @@ export class ObservedBackend implements Backend, Demultiplexer {
   readonly reason: string;
   readonly capabilities: Capabilities;
   readonly driver: Driver;
+  readonly descriptors?: DescriptorTable;
+  readonly waker?: (woken: () => void) => BackendWaker;
   readonly #inner: Backend;
   readonly #observer: Observer;
   /** The number of the socket that has a slot. */
@@ -30,6 +34,8 @@ export class ObservedBackend implements Backend, Demultiplexer {
     this.reason = inner.reason;
     this.capabilities = inner.capabilities;
     this.driver = inner.driver;
+    if (inner.descriptors !== undefined) this.descriptors = inner.descriptors;
+    if (inner.waker !== undefined) this.waker = inner.waker.bind(inner);
     this.#inner = inner;
     this.#observer = observer;
     observer.follow(() => inner.driver.now());

@@ -36,7 +36,7 @@ class ProcessStyle implements Style {
 
   serve(socket: Socket, clientAddress: Address): Serving {
     const host = this.#host;
-    const request = { fd: CHILD_FD, clientAddress, server: host.view() };
+    const request = { socket: { fd: CHILD_FD }, clientAddress, server: host.view() };
     const events = { loaded: () => {}, failed: (error: unknown) => host.failed(error, clientAddress) };
     try {
       const { serving, child } = startProcess({ ...this.#job, request }, socket.fileno(), events);

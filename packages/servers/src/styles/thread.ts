@@ -1,8 +1,7 @@
 /** A worker thread for each connection: CPython's ThreadingTCPServer, with a cap. */
-import { closeSync, fstatSync } from 'node:fs';
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import type { Address, Socket } from '@fdset/reactor';
-import { wakeThread } from '@fdset/reactor/internal';
+import { offerSocket, wakeThread } from '@fdset/reactor/internal';
 import { formatAddress, ServerError } from '../errors.js';
 import { requireModule } from '../handler-source.js';
 import type { Job, Report, ThreadJob } from '../job.js';
@@ -35,49 +34,24 @@ class ThreadStyle implements Style {
 
   serve(socket: Socket, clientAddress: Address): Serving {
     const host = this.#host;
-    // The number goes to the thread, and with it the ownership: this thread's socket must not close it any more.
-    const descriptor = new HandedOver(socket.detach());
-    const request = { fd: descriptor.fd, clientAddress, server: host.view() };
+    const offer = offerSocket(socket);
+    const request = { socket: { token: offer.token }, clientAddress, server: host.view() };
     const events = { loaded: () => {}, failed: (error: unknown) => host.failed(error, clientAddress) };
     try {
       const { serving, worker } = startThread({ ...this.#job, request }, host.settings.resourceLimits, events);
       const id = worker.threadId;
       host.worker({ kind: 'thread', event: 'start', id });
       worker.once('exit', (exitCode) => {
-        descriptor.closeIfOpen();
+        offer.withdraw();
         host.worker({ kind: 'thread', event: 'exit', id, exitCode });
       });
       return serving;
     } catch (error) {
-      descriptor.closeIfOpen();
+      offer.withdraw();
       throw new ServerError('ERR_SERVER_THREAD', `no thread could be started for ${formatAddress(clientAddress)}`, {
         cause: error,
         clientAddress,
       });
-    }
-  }
-}
-
-/**
- * A descriptor that another thread of this process is to close. A thread that ends early, terminated or by
- * process.exit(), has not; and by its number alone nobody can tell whether it has, since the number may belong to another
- * connection by now (node#30507). The inode is the socket's own.
- */
-class HandedOver {
-  readonly fd: number;
-  readonly #inode: bigint;
-
-  constructor(fd: number) {
-    this.fd = fd;
-    this.#inode = fstatSync(fd, { bigint: true }).ino;
-  }
-
-  /** To be called when the thread has ended. */
-  closeIfOpen(): void {
-    try {
-      if (fstatSync(this.fd, { bigint: true }).ino === this.#inode) closeSync(this.fd);
-    } catch {
-      // EBADF: the thread has closed it, and nobody has got the number yet.
     }
   }
 }

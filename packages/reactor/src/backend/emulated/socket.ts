@@ -373,6 +373,10 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
     this.#refuse('detach', 'rawDescriptors');
   }
 
+  async transfer(): Promise<never> {
+    this.#refuse('transfer', 'rawDescriptors');
+  }
+
   recvSync(): never {
     this.#refuse('recvSync', 'blocking');
   }

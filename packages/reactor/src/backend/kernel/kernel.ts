@@ -9,8 +9,10 @@ import type {
   Backend,
   BackendHost,
   BackendSocket,
+  BackendWaker,
   Capabilities,
   Demultiplexer,
+  DescriptorTable,
   Driver,
   SocketSpec,
 } from '../backend.js';
@@ -51,6 +53,7 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
   readonly capabilities = CAPABILITIES;
   readonly events = new Int32Array(3 * BATCH);
   readonly outbox: KernelOutbox;
+  readonly descriptors: DescriptorTable;
   readonly #core: Core;
   readonly #thread: ThreadState;
   readonly #ahead: ReceivedAhead;
@@ -65,6 +68,14 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
     this.reason = reason;
     this.#thread = threadState(core);
     this.outbox = this.#thread.outbox;
+    this.descriptors = {
+      offer: core.offer,
+      claim: core.claim,
+      settle: (token, keep) => core.settle(token, keep ? 1 : 0),
+      withdraw: core.withdraw,
+      duplicate: core.duplicate,
+      close: (fd) => void core.close(fd),
+    };
     this.#ahead = new ReceivedAhead(core, this.#thread.registers, this.#thread.chunks, BATCH);
   }
 
@@ -127,6 +138,12 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
     const socket = new KernelSocket(kind, fd);
     socket.listening = this.#core.getOption(fd, this.#constant('SOL_SOCKET'), this.#constant('SO_ACCEPTCONN')) === 1;
     return socket;
+  }
+
+  waker(woken: () => void): BackendWaker {
+    const id = this.#core.openWaker(woken);
+    if (id < 0) throw new SocketError(id, 'waker');
+    return { handle: { pid: process.pid, id }, close: () => void this.#core.closeWaker(id) };
   }
 
   watch(socket: BackendSocket, slot: number, generation: number, interest: number): void {

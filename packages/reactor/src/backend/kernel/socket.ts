@@ -4,12 +4,22 @@ import type { Address, Family } from '../../address.js';
 import { checkBacklog, checkFlags, checkRange, checkTimeout } from '../../arguments.js';
 import { type DatagramBatch, memoryOf } from '../../datagram-batch.js';
 import { describe, misuse, outOfRange, SocketError, socketError } from '../../errors.js';
+import type { HandOffHost } from '../../hand-off/host.js';
+import { transfer } from '../../hand-off/transfer.js';
 import type { Traffic } from '../../metrics.js';
 import { BAD_ARGUMENT, type Core } from '../../native.js';
 import { INTERRUPTED, MSG_MORE, MSG_OOB, MSG_PEEK, READABLE, WOULD_BLOCK, WRITABLE } from '../../readiness.js';
-import type { GroupOptions, ReceivedDatagram, Socket, SocketOptions, SocketType } from '../../socket.js';
+import type {
+  GroupOptions,
+  ReceivedDatagram,
+  Socket,
+  SocketOptions,
+  SocketType,
+  TransferOptions,
+  TransferTarget,
+} from '../../socket.js';
 import { removeOwnedPath } from '../../unix-path.js';
-import type { BackendHost, BackendSocket } from '../backend.js';
+import type { BackendHost, MovableSocket } from '../backend.js';
 import { AUTOBIND, type CoreAddress, toCoreAddress, unpackPeer } from './addresses.js';
 import type { ChunkReader } from './chunks.js';
 import { receiveBatch, sendBatch } from './datagrams.js';
@@ -54,7 +64,7 @@ interface KernelKind {
 
 type Peer = Address | number | null;
 
-export class KernelSocket implements BackendSocket {
+export class KernelSocket implements MovableSocket {
   watch: object | null = null;
   listening = false;
   /** Whether the epoll descriptor has it: spares a call that fails when it is added. */
@@ -377,6 +387,23 @@ export class KernelSocket implements BackendSocket {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  async transfer(to: TransferTarget, data?: unknown, options?: TransferOptions): Promise<void> {
+    return transfer(this.host as BackendHost & HandOffHost, this, to, data, options);
+  }
+
+  lend(): number {
+    const fd = this.#fd;
+    if (fd < 0) throw socketError('EBADF', 'transfer');
+    this.host.closing(this);
+    this.#fd = -1;
+    return fd;
+  }
+
+  restore(fd: number): void {
+    this.#fd = fd;
+    this.watched = false;
   }
 
   atMark(): boolean {
