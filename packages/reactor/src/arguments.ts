@@ -111,3 +111,10 @@ export function checkMs(value: unknown, name: string): number {
     throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be a finite number of at least 0 ms, got ${value}`);
   return value;
 }
+
+/** `value` itself, or `fallback` where it is absent. Throws `ERR_REACTOR_ARGUMENT` for what is neither true nor false. */
+export function checkFlag(value: unknown, name: string, fallback = false): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value === 'boolean') return value;
+  throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be true or false, got ${describe(value)}`);
+}

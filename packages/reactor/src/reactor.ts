@@ -1,6 +1,6 @@
 /** The reactor, as users meet it: a façade over the dispatcher, the backend and the layers that stand on them. */
 import type { Address, ListenTarget } from './address.js';
-import { checkTimeout } from './arguments.js';
+import { checkFlag, checkTimeout } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
 import { Connection } from './connection.js';
@@ -312,6 +312,7 @@ export class Reactor<Context = {}> {
     this.#checkOpen();
     if (typeof handler !== 'function' && (typeof handler !== 'object' || handler === null))
       throw misuse('ERR_REACTOR_ARGUMENT', `a connection handler is an object or a function, got ${describe(handler)}`);
+    const noDelay = checkFlag(options.noDelay, 'noDelay', true);
     const settings = {
       connection: connectionSettings(options),
       maxConnections: options.maxConnections ?? Number.POSITIVE_INFINITY,
@@ -334,7 +335,7 @@ export class Reactor<Context = {}> {
       if (socket.type !== 'stream')
         throw misuse('ERR_REACTOR_SOCKET', `serve takes a listening stream socket, got a ${socket.type} socket`);
       // Linux gives TCP_NODELAY on to accepted sockets: one call instead of one for each connection.
-      if (socket.family !== 'unix' && (options.noDelay ?? true)) socket.setOption('noDelay', true);
+      if (socket.family !== 'unix' && noDelay) socket.setOption('noDelay', true);
       listener = new Listener<Context>(
         this,
         this.#connectionHost,
