@@ -12,7 +12,7 @@ import {
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends, type Stage } from '../support/backends.js';
-import { owned } from '../support/sockets.js';
+import { accepted, owned } from '../support/sockets.js';
 import { Log, thrown, until } from '../support/waiting.js';
 
 const HELLO = Buffer.from('hello');
@@ -241,11 +241,7 @@ describeBackends(
       const listeners = await Promise.all([reactor, sound].map((each) => each.listen(HERE)));
       for (const [i, listener] of listeners.map(owned).entries()) {
         const client = owned(await sound.connect(listener.localAddress as InetAddress));
-        const [near] = await (i === 0 ? reactor : sound).select([listener], [], []);
-        expect(near).toEqual([listener]);
-        let socket: Socket | null = null;
-        await until(() => (socket = listener.accept()) !== null);
-        expect(owned(socket as unknown as Socket).remoteAddress).toEqual(client.localAddress);
+        expect((await accepted(i === 0 ? reactor : sound, listener)).remoteAddress).toEqual(client.localAddress);
       }
     });
   },

@@ -128,3 +128,10 @@ export function checkDelay(value: unknown, name: string): void {
   if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER))
     throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be from 0 to ${Number.MAX_SAFE_INTEGER} ms, got ${value}`);
 }
+
+/** `value` itself, or `fallback` where it is absent. Throws `ERR_REACTOR_ARGUMENT` for what is neither true nor false. */
+export function checkFlag(value: unknown, name: string, fallback = false): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value === 'boolean') return value;
+  throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be true or false, got ${describe(value)}`);
+}

@@ -6,7 +6,7 @@
  *         └───────────────┴── timeout, abort, reactor closed ──▶ all are closed      └── all failed ──▶ one error
  */
 import { type Address, checkAddress, type Family, familyOf, type InetAddress, isUnixAddress } from './address.js';
-import { checkTimeout } from './arguments.js';
+import { checkFlag, checkTimeout } from './arguments.js';
 import type { BackendSocket } from './backend/backend.js';
 import { describe, misuse, outOfRange, SocketError, socketError } from './errors.js';
 import { resolve } from './names.js';
@@ -52,6 +52,7 @@ export function checkConnect(address: Address, options: ConnectOptions): void {
   checkTimeout(options.timeoutMs, 'timeoutMs');
   checkTimeout(options.attemptDelayMs, 'attemptDelayMs');
   checkSignal(options.signal);
+  checkFlag(options.noDelay, 'noDelay', true);
   if (options.localAddress !== undefined) checkAddress(options.localAddress);
   if (options.lookup !== undefined && typeof options.lookup !== 'function')
     throw misuse('ERR_REACTOR_ARGUMENT', `lookup must be a function, got ${describe(options.lookup)}`);

@@ -1,7 +1,7 @@
 /** Listening: the options' checks, an address or a name, a unix path, or a descriptor that listens already. */
 import { readFileSync } from 'node:fs';
 import { type Address, checkAddress, type Family, familyOf, type ListenTarget } from './address.js';
-import { checkBacklog } from './arguments.js';
+import { checkBacklog, checkFlag } from './arguments.js';
 import type { BackendSocket, Capabilities } from './backend/backend.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
 import { resolve } from './names.js';
@@ -41,9 +41,7 @@ export const DEFAULT_BACKLOG = 511;
 export function checkListenOptions(options: ListenOptions): void {
   if (typeof options !== 'object' || options === null)
     throw misuse('ERR_REACTOR_ARGUMENT', `the options are an object, got ${describe(options)}`);
-  for (const name of ['reuseAddress', 'reusePort', 'ipv6Only'] as const)
-    if (options[name] !== undefined && typeof options[name] !== 'boolean')
-      throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be true or false, got ${describe(options[name])}`);
+  for (const name of ['reuseAddress', 'reusePort', 'ipv6Only'] as const) checkFlag(options[name], name);
   if (options.backlog !== undefined) checkBacklog(options.backlog);
   checkInteger(options, 'deferAccept', 0x7fffffff, (value) => `${value}`);
   checkInteger(options, 'mode', 0o777, (value) => `0o${value.toString(8)}`);

@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Server as NetServer, Socket as NetSocket } from 'node:net';
 import type { MessagePort, Worker } from 'node:worker_threads';
 import type { Address, ListenTarget } from './address.js';
-import { checkDelay, checkTimeout, oneOf } from './arguments.js';
+import { checkDelay, checkFlag, checkTimeout, oneOf } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
 import { openChannelWaker } from './channel-waker.js';
@@ -372,6 +372,7 @@ export class Reactor<Context = {}> {
     this.#checkOpen();
     if (typeof handler !== 'function' && (typeof handler !== 'object' || handler === null))
       throw misuse('ERR_REACTOR_ARGUMENT', `a connection handler is an object or a function, got ${describe(handler)}`);
+    const noDelay = checkFlag(options.noDelay, 'noDelay', true);
     const settings = {
       connection: connectionSettings(options),
       maxConnections: options.maxConnections ?? Number.POSITIVE_INFINITY,
@@ -394,7 +395,7 @@ export class Reactor<Context = {}> {
       if (socket.type !== 'stream')
         throw misuse('ERR_REACTOR_SOCKET', `serve takes a listening stream socket, got a ${socket.type} socket`);
       // Linux gives TCP_NODELAY on to accepted sockets: one call instead of one for each connection.
-      if (socket.family !== 'unix' && (options.noDelay ?? true)) socket.setOption('noDelay', true);
+      if (socket.family !== 'unix' && noDelay) socket.setOption('noDelay', true);
       listener = new Listener<Context>(
         this,
         this.#connectionHost,

@@ -1,5 +1,5 @@
 /** What a connection calls and how it behaves: its handler, its events and its options. */
-import { checkMs } from '../arguments.js';
+import { checkFlag, checkMs } from '../arguments.js';
 import { describe, misuse, outOfRange } from '../errors.js';
 import type { Connection } from './connection.js';
 
@@ -103,14 +103,14 @@ export function connectionSettings(options: ConnectionOptions = {}): ConnectionS
       `lowWaterMark must not lie above highWaterMark, got ${lowWaterMark} above ${highWaterMark}`,
     );
   return {
-    allowHalfOpen: options.allowHalfOpen ?? false,
+    allowHalfOpen: checkFlag(options.allowHalfOpen, 'allowHalfOpen'),
     highWaterMark,
     lowWaterMark,
     maxBufferedBytes: count('maxBufferedBytes', 16 * 1024 * 1024),
-    borrowChunks: options.borrowChunks ?? false,
+    borrowChunks: checkFlag(options.borrowChunks, 'borrowChunks'),
     idleMs: checkMs(options.idleMs ?? 0, 'idleMs'),
     readMs: checkMs(options.readMs ?? 0, 'readMs'),
     writeMs: checkMs(options.writeMs ?? 0, 'writeMs'),
-    asyncContext: options.asyncContext ?? false,
+    asyncContext: checkFlag(options.asyncContext, 'asyncContext'),
   };
 }
