@@ -14,7 +14,9 @@ import {
 import { start } from './connection/opening.js';
 import { type ConnectionHost, HOST } from './connection/state.js';
 import { type ConnectOptions, checkConnect, checkSignal, connect } from './connector.js';
-import { type Budgets, Dispatcher, type FailurePolicy } from './dispatcher.js';
+import type { Budgets } from './dispatch/batch.js';
+import type { FailurePolicy } from './dispatch/delivery.js';
+import { Dispatcher } from './dispatch/dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
 import { FailureHandling } from './failure.js';
 import { inspectReactor } from './inspect.js';
@@ -106,13 +108,13 @@ export class Reactor<Context = {}> {
 
   /** What has happened so far, as a snapshot. */
   get metrics(): ReactorMetrics {
-    const { counters, traffic, turnTimes, registrationCount } = this.#dispatcher;
+    const { counters, traffic, turnTimes, slots } = this.#dispatcher;
     const uptimeMs = this.#backend.driver.now() - this.#made;
     return {
       ...counters,
       ...traffic,
       ...this.#unheard,
-      registrations: registrationCount,
+      registrations: slots.registrationCount,
       turnTimes: { boundsMs: TURN_TIME_BOUNDS_MS, counts: [...turnTimes.counts] },
       longestTurnMs: turnTimes.longestMs,
       busyMs: turnTimes.busyMs,
@@ -216,7 +218,7 @@ export class Reactor<Context = {}> {
 
   /** The active registrations. */
   registrations(): IterableIterator<Registration> {
-    return this.#dispatcher.registrations();
+    return this.#dispatcher.slots.registrations();
   }
 
   /**
@@ -404,7 +406,7 @@ export class Reactor<Context = {}> {
    */
   async stop(options: { drainMs?: number } = {}): Promise<void> {
     const drainMs = checkTimeout(options.drainMs, 'drainMs') ?? 0;
-    for (const { data } of this.#dispatcher.registrations()) if (data instanceof Listener) await data.close();
+    for (const { data } of this.#dispatcher.slots.registrations()) if (data instanceof Listener) await data.close();
     const open = this.#connections();
     if (drainMs > 0 && open.length > 0) {
       const gone = open.map((connection) => new Promise<void>((done) => connection.once('close', () => done())));
@@ -432,7 +434,7 @@ export class Reactor<Context = {}> {
   /** Destroys the listeners and connections, unregisters all other sockets without closing them, and stops. Idempotent. */
   close(): void {
     if (this.#dispatcher.closed) return;
-    for (const { data } of [...this.#dispatcher.registrations()]) if (data instanceof Listener) void data.close();
+    for (const { data } of [...this.#dispatcher.slots.registrations()]) if (data instanceof Listener) void data.close();
     for (const connection of this.#connections()) finish(connection, { by: 'shutdown' });
     for (const end of [...this.#runs]) end();
     for (const fail of [...this.#connecting]) fail(closedMeanwhile('connect'));
@@ -499,7 +501,8 @@ export class Reactor<Context = {}> {
 
   #connections(): Connection[] {
     const connections: Connection[] = [];
-    for (const { data } of this.#dispatcher.registrations()) if (data instanceof Connection) connections.push(data);
+    for (const { data } of this.#dispatcher.slots.registrations())
+      if (data instanceof Connection) connections.push(data);
     return connections;
   }
 
