@@ -111,3 +111,20 @@ export function checkMs(value: unknown, name: string): number {
     throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be a finite number of at least 0 ms, got ${value}`);
   return value;
 }
+
+/** Checks that `value` is one of `allowed`. */
+export function oneOf<const T extends string>(name: string, value: T, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value;
+  throw misuse(
+    'ERR_REACTOR_ARGUMENT',
+    `${name} must be one of ${allowed.map((item) => `'${item}'`).join(', ')}, got ${describe(value)}`,
+  );
+}
+
+/** Checks the delay of a timer. 30 days and more are fine: the backends cut long waits into pieces. */
+export function checkDelay(value: unknown, name: string): void {
+  if (typeof value !== 'number')
+    throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be a number of ms, got ${describe(value)}`);
+  if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER))
+    throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be from 0 to ${Number.MAX_SAFE_INTEGER} ms, got ${value}`);
+}
