@@ -3,7 +3,8 @@ import { formatAddress } from './address.js';
 import type { Backend, BackendSocket } from './backend/backend.js';
 import { Connection } from './connection/connection.js';
 import { describeConnection } from './connection/state.js';
-import type { Budgets, Dispatcher } from './dispatcher.js';
+import type { Budgets } from './dispatch/batch.js';
+import type { Dispatcher } from './dispatch/dispatcher.js';
 import { Listener } from './listener.js';
 import type { ReactorMetrics } from './metrics.js';
 import { describeReadiness, ERROR, READABLE, WRITABLE } from './readiness.js';
@@ -23,7 +24,7 @@ export interface Inspected {
 
 export function inspectReactor(inspected: Inspected): string {
   const { backend, dispatcher, metrics, budgets, acceptBudget, observing } = inspected;
-  const sockets = [...dispatcher.sockets()];
+  const sockets = [...dispatcher.slots.sockets()];
   const lines = [
     `reactor on ${backend.name} (${backend.reason})${dispatcher.closed ? ', closed' : ''}`,
     `budgets   ${count(budgets.events, 'event')}, ${count(budgets.bytes, 'byte')} and ${budgets.ms} ms a turn; ${count(acceptBudget, 'accept')} a listener`,

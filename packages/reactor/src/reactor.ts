@@ -9,7 +9,7 @@ import type { Backend, BackendSocket, Capabilities } from './backend/backend.js'
 import { selectBackend } from './backend/select-backend.js';
 import { openChannelWaker } from './channel-waker.js';
 import { Connection } from './connection/connection.js';
-import { failByHandler, finish } from './connection/ending.js';
+import { failByHandler } from './connection/ending.js';
 import {
   type ConnectionHandler,
   type ConnectionOptions,
@@ -18,21 +18,26 @@ import {
 } from './connection/handler.js';
 import { start } from './connection/opening.js';
 import { type ConnectionHost, HOST } from './connection/state.js';
-import { type ConnectOptions, checkConnect, checkSignal, connect } from './connector.js';
-import { type Budgets, Dispatcher, type FailurePolicy } from './dispatcher.js';
-import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
+import { type ConnectOptions, checkSignal } from './connector.js';
+import type { Budgets } from './dispatch/batch.js';
+import type { FailurePolicy } from './dispatch/delivery.js';
+import { Dispatcher } from './dispatch/dispatcher.js';
+import { describe, misuse, notSupported, socketError } from './errors.js';
 import { FailureHandling } from './failure.js';
 import { adoptNode } from './hand-off/node-handle.js';
 import { receive } from './hand-off/transfer.js';
 import { inspectReactor } from './inspect.js';
+import { Life } from './life.js';
 import { Listener } from './listener.js';
-import { effectiveBacklog, type ListenOptions, listen } from './listening.js';
+import type { ListenOptions } from './listening.js';
 import { type ReactorMetrics, TURN_TIME_BOUNDS_MS } from './metrics.js';
 import { ObservedBackend } from './observe/observed-backend.js';
 import { ObservedDispatcher } from './observe/observed-dispatcher.js';
 import type { Observer } from './observe/observer.js';
 import { createObserver } from './observe/options.js';
+import { Opening } from './opening.js';
 import type { ReactorOptions, RegisterOptions, ServeOptions, SocketCreation } from './reactor-options.js';
+import { listenerSettings, reactorSettings } from './reactor-settings.js';
 import { READ_CLOSED } from './readiness.js';
 import type { AnyHandler, ReadinessCallback, ReadinessHandler, Registration } from './registration.js';
 import { lookNow, type Selected, toSet } from './select.js';
@@ -58,24 +63,14 @@ export class Reactor<Context = {}> {
   readonly #observing: readonly string[];
   readonly #unheard = { unheardErrors: 0, acceptFailures: 0, shed: 0 };
   readonly #connectionHost: ConnectionHost;
-  readonly #runs = new Set<() => void>();
   readonly #made: number;
-  /** Rejects what is under way: connects and sleeps. */
-  readonly #pending = new Set<(error: unknown) => void>();
+  readonly #opening: Opening;
+  readonly #life: Life;
 
   constructor(options: ReactorOptions = {}) {
-    const budget = (name: 'eventBudget' | 'byteBudget' | 'turnBudgetMs' | 'acceptBudget', fallback: number): number => {
-      const value = options[name] ?? fallback;
-      if (typeof value !== 'number' || !(value > 0))
-        throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be a number above 0, got ${describe(value)}`);
-      return value;
-    };
-    this.#budgets = {
-      events: Math.max(1, Math.floor(budget('eventBudget', 1024))),
-      bytes: budget('byteBudget', 16 * 1024 * 1024),
-      ms: budget('turnBudgetMs', 20),
-    };
-    this.#acceptBudget = Math.max(1, Math.floor(budget('acceptBudget', 64)));
+    const { budgets, acceptBudget } = reactorSettings(options);
+    this.#budgets = budgets;
+    this.#acceptBudget = acceptBudget;
     this.#failures = new FailureHandling(options.onHandlerError, (registration, error) => {
       const { data } = registration;
       if (data instanceof Connection) failByHandler(data, error);
@@ -93,6 +88,17 @@ export class Reactor<Context = {}> {
         ? new Dispatcher(this.#backend, this.#budgets, onFailure)
         : new ObservedDispatcher(this.#backend, this.#budgets, onFailure, observer);
     this.#made = this.#backend.driver.now();
+    this.#life = new Life(this.#dispatcher);
+    this.#opening = new Opening(
+      {
+        name: this.#backend.name,
+        capabilities: this.#backend.capabilities,
+        socket: (spec) => this.socket(spec) as BackendSocket,
+        adopt: (fd) => this.adopt(fd) as BackendSocket,
+      },
+      this.#dispatcher,
+      this.#life.pending,
+    );
     this.#connectionHost = {
       dispatcher: this.#dispatcher,
       metrics: this.#unheard,
@@ -114,13 +120,13 @@ export class Reactor<Context = {}> {
 
   /** What has happened so far, as a snapshot. */
   get metrics(): ReactorMetrics {
-    const { counters, traffic, turnTimes, registrationCount } = this.#dispatcher;
+    const { counters, traffic, turnTimes, slots } = this.#dispatcher;
     const uptimeMs = this.#backend.driver.now() - this.#made;
     return {
       ...counters,
       ...traffic,
       ...this.#unheard,
-      registrations: registrationCount,
+      registrations: slots.registrationCount,
       turnTimes: { boundsMs: TURN_TIME_BOUNDS_MS, counts: [...turnTimes.counts] },
       longestTurnMs: turnTimes.longestMs,
       busyMs: turnTimes.busyMs,
@@ -186,7 +192,7 @@ export class Reactor<Context = {}> {
    */
   async listen(target: ListenTarget, options: ListenOptions = {}): Promise<Socket> {
     this.#checkOpen();
-    return this.#listen(target, options);
+    return this.#opening.listen(target, options);
   }
 
   /**
@@ -201,7 +207,7 @@ export class Reactor<Context = {}> {
    */
   async connect(address: Address, options: ConnectOptions = {}): Promise<Socket> {
     this.#checkOpen();
-    return this.#connect(address, options);
+    return this.#opening.connect(address, options);
   }
 
   // --- readiness -----------------------------------------------------------------------------------------------------
@@ -239,7 +245,7 @@ export class Reactor<Context = {}> {
 
   /** The active registrations. */
   registrations(): IterableIterator<Registration> {
-    return this.#dispatcher.registrations();
+    return this.#dispatcher.slots.registrations();
   }
 
   /**
@@ -301,10 +307,10 @@ export class Reactor<Context = {}> {
   sleep(ms: number): Promise<void> {
     const slept = new Promise<void>((resolvePromise, reject) => {
       this.setTimer(ms, () => {
-        this.#pending.delete(reject);
+        this.#life.pending.delete(reject);
         resolvePromise();
       });
-      this.#pending.add(reject);
+      this.#life.pending.add(reject);
     });
     slept.catch(() => {});
     return slept;
@@ -373,21 +379,10 @@ export class Reactor<Context = {}> {
     if (typeof handler !== 'function' && (typeof handler !== 'object' || handler === null))
       throw misuse('ERR_REACTOR_ARGUMENT', `a connection handler is an object or a function, got ${describe(handler)}`);
     const noDelay = checkFlag(options.noDelay, 'noDelay', true);
-    const settings = {
-      connection: connectionSettings(options),
-      maxConnections: options.maxConnections ?? Number.POSITIVE_INFINITY,
-      overload: oneOf('overload', options.overload ?? 'pause', ['pause', 'close'] as const),
-      acceptBudget: this.#acceptBudget,
-      backlog: isInherited(target) ? undefined : effectiveBacklog(options.backlog),
-    };
-    if (typeof settings.maxConnections !== 'number' || !(settings.maxConnections > 0))
-      throw outOfRange(
-        'ERR_REACTOR_ARGUMENT',
-        `maxConnections must be above 0, got ${describe(options.maxConnections)}`,
-      );
+    const settings = listenerSettings(target, options, this.#acceptBudget);
     checkSignal(options.signal);
     options.signal?.throwIfAborted();
-    const socket = await this.#listen(target, options);
+    const socket = await this.#opening.listen(target, options);
     let listener: Listener<Context>;
     try {
       options.signal?.throwIfAborted();
@@ -420,7 +415,7 @@ export class Reactor<Context = {}> {
   async open(address: Address, options: ConnectOptions & ConnectionOptions = {}): Promise<Connection<Context>> {
     this.#checkOpen();
     const settings = connectionSettings(options);
-    return this.#connection(await this.#connect(address, options), {}, settings);
+    return this.#connection(await this.#opening.connect(address, options), {}, settings);
   }
 
   /**
@@ -456,18 +451,7 @@ export class Reactor<Context = {}> {
   run(signal?: AbortSignal): Promise<void> {
     this.#checkOpen();
     checkSignal(signal);
-    if (signal?.aborted) return Promise.resolve();
-    return new Promise((resolvePromise) => {
-      this.#dispatcher.hold(1);
-      const end = (): void => {
-        if (!this.#runs.delete(end)) return;
-        signal?.removeEventListener('abort', end);
-        this.#dispatcher.hold(-1);
-        resolvePromise();
-      };
-      this.#runs.add(end);
-      signal?.addEventListener('abort', end, { once: true });
-    });
+    return this.#life.run(signal);
   }
 
   /**
@@ -475,18 +459,7 @@ export class Reactor<Context = {}> {
    * the rest, and ends `run()`.
    */
   async stop(options: { drainMs?: number } = {}): Promise<void> {
-    const drainMs = checkTimeout(options.drainMs, 'drainMs') ?? 0;
-    for (const { data } of this.#dispatcher.registrations()) if (data instanceof Listener) await data.close();
-    const open = this.#connections();
-    if (drainMs > 0 && open.length > 0) {
-      const gone = open.map((connection) => new Promise<void>((done) => connection.once('close', () => done())));
-      for (const connection of open) connection.end();
-      const { promise, cancel } = this.#deadline(drainMs);
-      await Promise.race([Promise.all(gone), promise]);
-      cancel();
-    }
-    for (const connection of this.#connections()) finish(connection, { by: 'shutdown' });
-    for (const end of [...this.#runs]) end();
+    await this.#life.stop(checkTimeout(options.drainMs, 'drainMs') ?? 0);
   }
 
   /** Keeps the process alive while something is registered: as at the beginning. */
@@ -507,10 +480,7 @@ export class Reactor<Context = {}> {
    */
   close(): void {
     if (this.#dispatcher.closed) return;
-    for (const { data } of [...this.#dispatcher.registrations()]) if (data instanceof Listener) void data.close();
-    for (const connection of this.#connections()) finish(connection, { by: 'shutdown' });
-    for (const end of [...this.#runs]) end();
-    for (const fail of [...this.#pending]) fail(misuse('ERR_REACTOR_CLOSED', 'the reactor was closed meanwhile'));
+    this.#life.close();
     this.#dispatcher.close();
   }
 
@@ -573,12 +543,6 @@ export class Reactor<Context = {}> {
     return this.#observer?.debug?.timed(handler) ?? handler;
   }
 
-  #connections(): Connection[] {
-    const connections: Connection[] = [];
-    for (const { data } of this.#dispatcher.registrations()) if (data instanceof Connection) connections.push(data);
-    return connections;
-  }
-
   #checkOpen(): void {
     if (this.#dispatcher.closed) throw misuse('ERR_REACTOR_CLOSED', 'the reactor is closed');
   }
@@ -597,60 +561,4 @@ export class Reactor<Context = {}> {
       toSet(errors, this.#dispatcher, 'errors'),
     ] as const as [BackendSocket[], BackendSocket[], BackendSocket[]];
   }
-
-  async #listen(target: ListenTarget, options: ListenOptions): Promise<BackendSocket> {
-    const socket = await listen(
-      {
-        name: this.#backend.name,
-        capabilities: this.capabilities,
-        socket: (spec) => this.socket(spec) as BackendSocket,
-        adopt: (fd) => this.adopt(fd) as BackendSocket,
-        untilDecided: (probe) => this.#untilDecided(probe),
-      },
-      target,
-      options,
-    );
-    if (!this.#dispatcher.closed) return socket;
-    socket.close();
-    throw closedMeanwhile('listen');
-  }
-
-  async #connect(address: Address, options: ConnectOptions): Promise<BackendSocket> {
-    checkConnect(address, options);
-    const socket = await connect(
-      {
-        socket: (spec) => this.socket(spec) as BackendSocket,
-        untilDecided: (socket) => this.#untilDecided(socket),
-        setTimer: (delayMs, callback) => this.#dispatcher.timers.add(delayMs, callback),
-        connecting: this.#pending,
-      },
-      address,
-      options,
-    );
-    // Closed in the microtasks between the attempt's end and here: nobody else would close it.
-    if (!this.#dispatcher.closed) return socket;
-    socket.close();
-    throw closedMeanwhile('connect');
-  }
-
-  /** Resolves when a connect is decided; rejects with EBADF when the socket is closed meanwhile. */
-  async #untilDecided(socket: BackendSocket): Promise<void> {
-    await this.#dispatcher.selects.select([[], [socket], [socket]], null, undefined);
-  }
-
-  #deadline(ms: number): { promise: Promise<void>; cancel: () => void } {
-    let timer: Timer | undefined;
-    const promise = new Promise<void>((done) => {
-      timer = this.#dispatcher.timers.add(ms, done);
-    });
-    return { promise, cancel: () => timer?.cancel() };
-  }
-}
-
-function isInherited(target: ListenTarget): boolean {
-  return typeof target === 'object' && target !== null && 'fd' in target;
-}
-
-function closedMeanwhile(verb: string): Error {
-  return misuse('ERR_REACTOR_CLOSED', `the reactor was closed during ${verb}`);
 }

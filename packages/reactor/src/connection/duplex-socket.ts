@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { Address, Family } from '../address.js';
 import { checkFlags, checkRange } from '../arguments.js';
-import type { Dispatcher } from '../dispatcher.js';
+import type { Dispatcher } from '../dispatch/dispatcher.js';
 import { describe, misuse, notSupported, outOfRange, type SocketError, socketError } from '../errors.js';
 import { ERROR, HANGUP, MSG_MORE, READ_CLOSED, READABLE, WOULD_BLOCK, WRITABLE } from '../readiness.js';
 import type { SocketOptions } from '../socket.js';

@@ -22,7 +22,7 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
 import type { AcceptCounters } from '../accept-loop.js';
-import type { Dispatcher } from '../dispatcher.js';
+import type { Dispatcher } from '../dispatch/dispatcher.js';
 import type { SocketError } from '../errors.js';
 import type { Connection } from './connection.js';
 import type { ConnectionHandler, ConnectionSettings } from './handler.js';

@@ -1,0 +1,79 @@
+/** How long a reactor runs, and how what it serves comes to an end: `run`, `stop` and `close`. */
+import { Connection } from './connection/connection.js';
+import { finish } from './connection/ending.js';
+import type { Dispatcher } from './dispatch/dispatcher.js';
+import { misuse } from './errors.js';
+import { Listener } from './listener.js';
+
+export class Life {
+  readonly #dispatcher: Dispatcher;
+  /** Ends each `run` that waits. */
+  readonly #runs = new Set<() => void>();
+  /** Rejects what else is under way when the reactor is closed: connects and sleeps. */
+  readonly pending = new Set<(error: unknown) => void>();
+
+  constructor(dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher;
+  }
+
+  run(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#dispatcher.hold(1);
+      const end = (): void => {
+        if (!this.#runs.delete(end)) return;
+        signal?.removeEventListener('abort', end);
+        this.#dispatcher.hold(-1);
+        resolve();
+      };
+      this.#runs.add(end);
+      signal?.addEventListener('abort', end, { once: true });
+    });
+  }
+
+  async stop(drainMs: number): Promise<void> {
+    for (const listener of this.#listeners()) await listener.close();
+    const open = this.#connections();
+    if (drainMs > 0 && open.length > 0) {
+      const gone = open.map((connection) => new Promise<void>((done) => connection.once('close', () => done())));
+      for (const connection of open) connection.end();
+      await this.#within(drainMs, Promise.all(gone));
+    }
+    this.#shutDown();
+  }
+
+  close(): void {
+    for (const listener of this.#listeners()) void listener.close();
+    this.#shutDown();
+    for (const fail of [...this.pending]) fail(misuse('ERR_REACTOR_CLOSED', 'the reactor was closed meanwhile'));
+  }
+
+  #shutDown(): void {
+    for (const connection of this.#connections()) finish(connection, { by: 'shutdown' });
+    for (const end of [...this.#runs]) end();
+  }
+
+  async #within(ms: number, event: Promise<unknown>): Promise<void> {
+    let cancel = (): void => {};
+    const over = new Promise<void>((done) => {
+      const timer = this.#dispatcher.timers.add(ms, done);
+      cancel = () => timer.cancel();
+    });
+    await Promise.race([event, over]);
+    cancel();
+  }
+
+  // Lists: what is registered changes while it is gone through.
+
+  #listeners(): Listener[] {
+    return [...this.#dispatcher.slots.registrations()]
+      .map(({ data }) => data)
+      .filter((data) => data instanceof Listener);
+  }
+
+  #connections(): Connection[] {
+    return [...this.#dispatcher.slots.registrations()]
+      .map(({ data }) => data)
+      .filter((data) => data instanceof Connection);
+  }
+}
