@@ -12,6 +12,7 @@
  *   7. the next deadline
  */
 import type { Backend, BackendSocket, Demultiplexer, Driver, Outbox } from './backend/backend.js';
+import type { Budgets } from './budgets.js';
 import { turnEnded } from './diagnostics.js';
 import { misuse, raise, socketError } from './errors.js';
 import type { Attachment } from './hand-off/host.js';
@@ -32,13 +33,6 @@ import { type SelectHost, SelectTable } from './select.js';
 import { SoftwareReadiness, type SoftwareSocket } from './software-readiness.js';
 import { TimeoutWheel } from './timeout-wheel.js';
 import { TimerQueue } from './timers.js';
-
-/** How much one turn may do before libuv's other handles get theirs. */
-export interface Budgets {
-  readonly events: number;
-  readonly bytes: number;
-  readonly ms: number;
-}
 
 /** Counters that only grow. */
 export interface TurnCounters {

@@ -1,8 +1,9 @@
 /** A readable picture of a reactor: what `inspect()` prints. Made when it is asked for; nothing is kept for it. */
 import { formatAddress } from './address.js';
 import type { Backend, BackendSocket } from './backend/backend.js';
+import type { Budgets } from './budgets.js';
 import { Connection } from './connection.js';
-import type { Budgets, Dispatcher } from './dispatcher.js';
+import type { Dispatcher } from './dispatcher.js';
 import { Listener } from './listener.js';
 import type { ReactorMetrics } from './metrics.js';
 import { describeReadiness, ERROR, READABLE, WRITABLE } from './readiness.js';
@@ -13,7 +14,6 @@ export interface Inspected {
   readonly dispatcher: Dispatcher;
   readonly metrics: ReactorMetrics;
   readonly budgets: Budgets;
-  readonly acceptBudget: number;
   /** Of `trace`, `record` and `debug`, those that are on. */
   readonly observing: readonly string[];
   /** The number of a socket in the trace; 0 where there is none. */
@@ -21,11 +21,11 @@ export interface Inspected {
 }
 
 export function inspectReactor(inspected: Inspected): string {
-  const { backend, dispatcher, metrics, budgets, acceptBudget, observing } = inspected;
+  const { backend, dispatcher, metrics, budgets, observing } = inspected;
   const sockets = [...dispatcher.sockets()];
   const lines = [
     `reactor on ${backend.name} (${backend.reason})${dispatcher.closed ? ', closed' : ''}`,
-    `budgets   ${count(budgets.events, 'event')}, ${count(budgets.bytes, 'byte')} and ${budgets.ms} ms a turn; ${count(acceptBudget, 'accept')} a listener`,
+    `budgets   ${count(budgets.events, 'event')}, ${count(budgets.bytes, 'byte')} and ${budgets.ms} ms a turn; ${count(budgets.accepts, 'accept')} a listener`,
     ...(observing.length === 0 ? [] : [`observed  ${observing.join(', ')}`]),
     ...counters(metrics),
     `waiting   ${timers(dispatcher)}, ${count(dispatcher.selects.size, 'select')}`,

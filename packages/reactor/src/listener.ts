@@ -1,11 +1,14 @@
 /** A listening socket that turns waiting connections into {@link Connection}s. How it accepts is accept-loop.ts's. */
 import { EventEmitter } from 'eventemitter3';
 import { type AcceptHost, AcceptLoop } from './accept-loop.js';
+import { oneOf } from './arguments.js';
 import type { BackendSocket } from './backend/backend.js';
 import { Connection } from './connection.js';
-import type { ConnectionHandler, ConnectionSettings } from './connection-handler.js';
+import { type ConnectionHandler, type ConnectionSettings, connectionSettings } from './connection-handler.js';
 import type { ConnectionHost, ConnectionKind } from './connection-state.js';
 import { acceptFailed, listenerListens } from './diagnostics.js';
+import { describe, outOfRange } from './errors.js';
+import type { ServeOptions } from './reactor-options.js';
 import type { Socket } from './socket.js';
 
 export interface ListenerEvents {
@@ -23,6 +26,24 @@ export interface ListenerSettings {
   readonly overload: 'pause' | 'close';
   readonly acceptBudget: number;
   readonly backlog: number | undefined;
+}
+
+/** Checks the options and fills in their defaults. Throws `ERR_REACTOR_ARGUMENT`. */
+export function listenerSettings(
+  options: ServeOptions,
+  acceptBudget: number,
+  backlog: number | undefined,
+): ListenerSettings {
+  const { maxConnections = Number.POSITIVE_INFINITY, overload = 'pause' } = options;
+  if (typeof maxConnections !== 'number' || !(maxConnections > 0))
+    throw outOfRange('ERR_REACTOR_ARGUMENT', `maxConnections must be above 0, got ${describe(maxConnections)}`);
+  return {
+    connection: connectionSettings(options),
+    maxConnections,
+    overload: oneOf('overload', overload, ['pause', 'close']),
+    acceptBudget,
+    backlog,
+  };
 }
 
 /**

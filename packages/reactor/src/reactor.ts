@@ -1,12 +1,12 @@
 /** The reactor, as users meet it: a façade over the dispatcher, the backend and the layers that stand on them. */
-
 import type { ChildProcess } from 'node:child_process';
 import type { Server as NetServer, Socket as NetSocket } from 'node:net';
 import type { MessagePort, Worker } from 'node:worker_threads';
 import type { Address, ListenTarget } from './address.js';
-import { checkDelay, checkTimeout, oneOf } from './arguments.js';
+import { checkDelay, checkTimeout, checkUnread, oneOf } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
+import { type Budgets, budgetsOf } from './budgets.js';
 import { openChannelWaker } from './channel-waker.js';
 import { Connection } from './connection.js';
 import {
@@ -17,15 +17,15 @@ import {
 } from './connection-handler.js';
 import { type ConnectionHost, HOST } from './connection-state.js';
 import { type ConnectOptions, checkConnect, checkSignal, connect } from './connector.js';
-import { type Budgets, Dispatcher, type FailurePolicy } from './dispatcher.js';
-import { describe, misuse, notSupported, outOfRange, socketError } from './errors.js';
+import { Dispatcher, type FailurePolicy } from './dispatcher.js';
+import { describe, misuse, notSupported, socketError } from './errors.js';
 import { FailureHandling } from './failure.js';
 import { adoptNode } from './hand-off/node-handle.js';
 import { receive } from './hand-off/transfer.js';
 import { inspectReactor } from './inspect.js';
-import { Listener } from './listener.js';
-import { effectiveBacklog, type ListenOptions, listen } from './listening.js';
-import { type ReactorMetrics, TURN_TIME_BOUNDS_MS } from './metrics.js';
+import { Listener, listenerSettings } from './listener.js';
+import { effectiveBacklog, isInherited, type ListenOptions, listen } from './listening.js';
+import { type ReactorMetrics, snapshot } from './metrics.js';
 import { ObservedBackend } from './observe/observed-backend.js';
 import { ObservedDispatcher } from './observe/observed-dispatcher.js';
 import type { Observer } from './observe/observer.js';
@@ -50,7 +50,6 @@ export class Reactor<Context = {}> {
   readonly #dispatcher: Dispatcher;
   readonly #failures: FailureHandling;
   readonly #budgets: Budgets;
-  readonly #acceptBudget: number;
   /** `null` where nobody looks on. */
   readonly #observer: Observer | null;
   readonly #observing: readonly string[];
@@ -62,18 +61,7 @@ export class Reactor<Context = {}> {
   readonly #connecting = new Set<(error: unknown) => void>();
 
   constructor(options: ReactorOptions = {}) {
-    const budget = (name: 'eventBudget' | 'byteBudget' | 'turnBudgetMs' | 'acceptBudget', fallback: number): number => {
-      const value = options[name] ?? fallback;
-      if (typeof value !== 'number' || !(value > 0))
-        throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be a number above 0, got ${describe(value)}`);
-      return value;
-    };
-    this.#budgets = {
-      events: Math.max(1, Math.floor(budget('eventBudget', 1024))),
-      bytes: budget('byteBudget', 16 * 1024 * 1024),
-      ms: budget('turnBudgetMs', 20),
-    };
-    this.#acceptBudget = Math.max(1, Math.floor(budget('acceptBudget', 64)));
+    this.#budgets = budgetsOf(options);
     this.#failures = new FailureHandling(options.onHandlerError, (registration, error) => {
       const { data } = registration;
       if (data instanceof Connection) Connection.fail(data as Connection<never>, error);
@@ -112,19 +100,7 @@ export class Reactor<Context = {}> {
 
   /** What has happened so far, as a snapshot. */
   get metrics(): ReactorMetrics {
-    const { counters, traffic, turnTimes, registrationCount } = this.#dispatcher;
-    const uptimeMs = this.#backend.driver.now() - this.#made;
-    return {
-      ...counters,
-      ...traffic,
-      ...this.#unheard,
-      registrations: registrationCount,
-      turnTimes: { boundsMs: TURN_TIME_BOUNDS_MS, counts: [...turnTimes.counts] },
-      longestTurnMs: turnTimes.longestMs,
-      busyMs: turnTimes.busyMs,
-      uptimeMs,
-      busyShare: uptimeMs > 0 ? Math.min(1, turnTimes.busyMs / uptimeMs) : 0,
-    };
+    return snapshot(this.#dispatcher, this.#unheard, this.#backend.driver.now() - this.#made);
   }
 
   // --- sockets -------------------------------------------------------------------------------------------------------
@@ -323,8 +299,7 @@ export class Reactor<Context = {}> {
     this.#checkOpen();
     if (typeof callback !== 'function')
       throw misuse('ERR_REACTOR_ARGUMENT', `a waker takes a function, got ${describe(callback)}`);
-    const backend = this.#backend;
-    const open = (woken: () => void) => backend.waker?.(woken) ?? openChannelWaker(woken);
+    const open = (woken: () => void) => this.#backend.waker?.(woken) ?? openChannelWaker(woken);
     const waker = ReactorWaker.open(this.#dispatcher, open, this.#looked(callback));
     return (options.ref ?? true) ? waker.ref() : waker;
   }
@@ -361,18 +336,8 @@ export class Reactor<Context = {}> {
     this.#checkOpen();
     if (typeof handler !== 'function' && (typeof handler !== 'object' || handler === null))
       throw misuse('ERR_REACTOR_ARGUMENT', `a connection handler is an object or a function, got ${describe(handler)}`);
-    const settings = {
-      connection: connectionSettings(options),
-      maxConnections: options.maxConnections ?? Number.POSITIVE_INFINITY,
-      overload: oneOf('overload', options.overload ?? 'pause', ['pause', 'close'] as const),
-      acceptBudget: this.#acceptBudget,
-      backlog: isInherited(target) ? undefined : effectiveBacklog(options.backlog),
-    };
-    if (typeof settings.maxConnections !== 'number' || !(settings.maxConnections > 0))
-      throw outOfRange(
-        'ERR_REACTOR_ARGUMENT',
-        `maxConnections must be above 0, got ${describe(options.maxConnections)}`,
-      );
+    const backlog = isInherited(target) ? undefined : effectiveBacklog(options.backlog);
+    const settings = listenerSettings(options, this.#budgets.accepts, backlog);
     checkSignal(options.signal);
     options.signal?.throwIfAborted();
     const socket = await this.#listen(target, options);
@@ -423,8 +388,7 @@ export class Reactor<Context = {}> {
   ): Connection<Context> {
     this.#checkOpen();
     const { unread } = options;
-    if (unread !== undefined && !(unread instanceof Uint8Array))
-      throw misuse('ERR_REACTOR_BUFFER', `unread is a Uint8Array, got ${describe(unread)}`);
+    if (unread !== undefined) checkUnread(unread);
     const owned = this.#own(socket, 'connection');
     const settings = connectionSettings(options);
     if (owned.closed) throw socketError('EBADF', 'connection');
@@ -514,7 +478,6 @@ export class Reactor<Context = {}> {
       dispatcher: this.#dispatcher,
       metrics: this.metrics,
       budgets: this.#budgets,
-      acceptBudget: this.#acceptBudget,
       observing: this.#observing,
       idOf: (socket) => this.#observer?.idOf(socket) ?? 0,
     });
@@ -630,10 +593,6 @@ export class Reactor<Context = {}> {
     });
     return { promise, cancel: () => timer?.cancel() };
   }
-}
-
-function isInherited(target: ListenTarget): boolean {
-  return typeof target === 'object' && target !== null && 'fd' in target;
 }
 
 function closedMeanwhile(verb: string): Error {

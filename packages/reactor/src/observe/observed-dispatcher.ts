@@ -1,6 +1,7 @@
 /** The dispatcher of an observed reactor: it tells its turns, and in debug mode looks after the handlers that it calls. */
 import type { Backend, BackendSocket } from '../backend/backend.js';
-import { type Budgets, Dispatcher, type FailurePolicy } from '../dispatcher.js';
+import type { Budgets } from '../budgets.js';
+import { Dispatcher, type FailurePolicy } from '../dispatcher.js';
 import type { AnyHandler, ReadinessCallback, SocketRegistration } from '../registration.js';
 import type { Observer } from './observer.js';
 
