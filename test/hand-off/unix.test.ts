@@ -34,7 +34,7 @@ const TAKEN = 0x46445341;
 
 function frame(what: number, id: number, jsonBytes: number, unreadBytes: number, rest = ''): Buffer {
   const header = Buffer.alloc(16);
-  [what, id, jsonBytes, unreadBytes].forEach((value, i) => header.writeUInt32BE(value, 4 * i));
+  for (const [i, value] of [what, id, jsonBytes, unreadBytes].entries()) header.writeUInt32BE(value, 4 * i);
   return Buffer.concat([header, Buffer.from(rest)]);
 }
 
