@@ -320,5 +320,5 @@ describeBackends(
       await Promise.all([kill(), expectOurs(reactor, handed, socket, peer, /ended/)]);
     });
   },
-  { only: 'kernel' },
+  { only: 'kernel', timeoutMs: 30_000 },
 );

@@ -308,7 +308,7 @@ describeBackends(
       await expectAlive(reactor, socket, peer);
     });
   },
-  { only: 'kernel' },
+  { only: 'kernel', timeoutMs: 30_000 },
 );
 
 describeBackends(
