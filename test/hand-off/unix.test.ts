@@ -7,7 +7,7 @@ import type { Reactor, Socket } from '@fdset/reactor';
 import { describe, expect } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
-import { expectAlive, expectOurs } from '../support/hand-off.js';
+import { expectAlive, expectOurs, socketsOf } from '../support/hand-off.js';
 import { NodeProcess } from '../support/node-process.js';
 import { python } from '../support/python-peer.js';
 import { accepted, listening, owned, received, withPeer } from '../support/sockets.js';
@@ -188,6 +188,33 @@ describeBackends(
         expect(await rejection(socket.transfer(near))).toMatchObject({ code: 'EBADF' });
         expect(near.closed, String(error)).toBe(true);
       });
+    });
+
+    check('an answer that is in the channel counts, also when the giver closes it before it has read it', async () => {
+      const reactor = stage.reactor();
+      const path = `${folder()}/s`;
+      const listener = owned(await reactor.listen({ path }));
+      const program = new NodeProcess(
+        `import { Reactor } from '@fdset/reactor';
+         const reactor = new Reactor();
+         const channel = await reactor.connect({ path: process.argv.at(-1) });
+         reactor.receiveSockets(channel, (socket) => {
+           reactor.connection(socket, { data: (connection, chunk) => connection.end('there: ' + chunk) });
+         });`,
+        { backend: stage.backend, args: [path] },
+      );
+      const channel = owned(await accepted(reactor, listener));
+      const { socket, peer } = await withPeer(reactor);
+      peer.write('still served');
+      const before = socketsOf(program.child.pid as number).length;
+      const handed = socket.transfer(channel);
+      // This thread hears nothing until the other process has it, and has had the time to say so.
+      const pause = new Int32Array(new SharedArrayBuffer(4));
+      while (socketsOf(program.child.pid as number).length === before) Atomics.wait(pause, 0, 0, 5);
+      Atomics.wait(pause, 0, 0, 300);
+      channel.close();
+      await handed;
+      expect((await peer.receives(19)).toString()).toBe('there: still served');
     });
 
     check('a receiver that closes the channel in its callback has not taken the socket', async () => {
