@@ -1,13 +1,14 @@
 /** A receiver that dies, at each point of a hand-off: the rows of docs/decisions/0022. */
 import { readFileSync } from 'node:fs';
 import { MessageChannel } from 'node:worker_threads';
-import type { Socket, TransferError } from '@fdset/reactor';
+import type { InetAddress, Socket, TransferError } from '@fdset/reactor';
 import { describe, expect } from 'vitest';
 import { describeBackends } from '../support/backends.js';
 import { childTaker, expectAlive, expectOurs, type Taker, threadTaker } from '../support/hand-off.js';
-import type { NetPeer } from '../support/net-peer.js';
-import { owned, withPeer } from '../support/sockets.js';
-import { rejection, until } from '../support/waiting.js';
+import { NetPeer } from '../support/net-peer.js';
+import { owned, received, withPeer } from '../support/sockets.js';
+import { Thread } from '../support/threads.js';
+import { Log, once, rejection, until } from '../support/waiting.js';
 
 const shared = (): Int32Array => new Int32Array(new SharedArrayBuffer(8));
 
@@ -247,6 +248,77 @@ describeBackends(
         await expectOnlyOurs(taker, socket, peer);
       });
     });
+
+    describe('the giver', () => {
+      const GIVER = new URL('./fixtures/giver.mjs', import.meta.url);
+
+      const giver = async () => {
+        const flags = shared();
+        const { port1, port2 } = new MessageChannel();
+        const thread = new Thread(GIVER, { port: port2, shared: flags }, { transferList: [port2] });
+        const address = await once<InetAddress>(port1, 'message');
+        port1.removeAllListeners('message');
+        const peer = await NetPeer.connect(address);
+        await until(() => Atomics.load(flags, 0) === 1);
+        const end = (): void => {
+          Atomics.store(flags, 1, 1);
+          Atomics.notify(flags, 1);
+        };
+        return { thread, port: port1, peer, end };
+      };
+
+      check(
+        'dies before anybody has read of it: the peer sees the end, and what comes later finds nothing',
+        async () => {
+          const reactor = stage.reactor();
+          const { thread, port, peer, end } = await giver();
+          end();
+          await thread.ended;
+          await Promise.race([peer.ended, peer.closed]);
+          let came = 0;
+          const closed = once(port, 'close');
+          reactor.receiveSockets(port, () => {
+            came += 1;
+          });
+          await closed;
+          expect(came).toBe(0);
+        },
+      );
+
+      check('dies while the receiver holds it: it is the receiver’s', async () => {
+        const reactor = stage.reactor();
+        const { thread, port, peer, end } = await giver();
+        const came = new Log<Socket>();
+        const receiver = reactor.receiveSockets(port, (socket) => {
+          end();
+          // Long enough for the other thread to end meanwhile.
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+          came.add(owned(socket));
+        });
+        await came.reaches(1);
+        await thread.ended;
+        await expectAlive(reactor, came.entries[0] as Socket, peer);
+        receiver[Symbol.dispose]();
+      });
+    });
+
+    check('a stranger who comes in the place of a child is handed nothing', async () => {
+      const reactor = stage.reactor();
+      const { to, kill } = await childTaker('deaf');
+      const { socket, peer } = await withPeer(reactor);
+      const handed = socket.transfer(to);
+      const names = readFileSync('/proc/net/unix', 'latin1').matchAll(
+        new RegExp(`@(fdset-${process.pid}-[0-9a-f]+)`, 'g'),
+      );
+      const [name] = [...names].map(([, found]) => found);
+      for (const said of [Buffer.alloc(16), Buffer.alloc(3), null]) {
+        const stranger = owned(await reactor.connect({ path: `\0${name}` }));
+        if (said === null) stranger.shutdown('write');
+        else stranger.send(said);
+        expect((await received(reactor, stranger)).length).toBe(0);
+      }
+      await Promise.all([kill(), expectOurs(reactor, handed, socket, peer, /ended/)]);
+    });
   },
-  { only: 'kernel' },
+  { only: 'kernel', timeoutMs: 30_000 },
 );

@@ -177,5 +177,5 @@ describeBackends(
       });
     });
   },
-  { only: 'kernel' },
+  { only: 'kernel', timeoutMs: 30_000 },
 );

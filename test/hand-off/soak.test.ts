@@ -24,7 +24,7 @@ describeBackends(
       expect(report.taken + report.ours).toBe(40);
     });
   },
-  { only: 'kernel' },
+  { only: 'kernel', timeoutMs: 30_000 },
 );
 
 describe('the script of the soak', () => {

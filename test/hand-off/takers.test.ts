@@ -223,5 +223,5 @@ describeBackends(
       });
     });
   },
-  { only: 'kernel' },
+  { only: 'kernel', timeoutMs: 30_000 },
 );

@@ -7,7 +7,7 @@ import type { Reactor, Socket } from '@fdset/reactor';
 import { describe, expect } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
-import { expectAlive, expectOurs } from '../support/hand-off.js';
+import { expectAlive, expectOurs, socketsOf } from '../support/hand-off.js';
 import { NodeProcess } from '../support/node-process.js';
 import { python } from '../support/python-peer.js';
 import { accepted, listening, owned, received, withPeer } from '../support/sockets.js';
@@ -34,7 +34,7 @@ const TAKEN = 0x46445341;
 
 function frame(what: number, id: number, jsonBytes: number, unreadBytes: number, rest = ''): Buffer {
   const header = Buffer.alloc(16);
-  [what, id, jsonBytes, unreadBytes].forEach((value, i) => header.writeUInt32BE(value, 4 * i));
+  for (const [i, value] of [what, id, jsonBytes, unreadBytes].entries()) header.writeUInt32BE(value, 4 * i);
   return Buffer.concat([header, Buffer.from(rest)]);
 }
 
@@ -190,6 +190,33 @@ describeBackends(
       });
     });
 
+    check('an answer that is in the channel counts, also when the giver closes it before it has read it', async () => {
+      const reactor = stage.reactor();
+      const path = `${folder()}/s`;
+      const listener = owned(await reactor.listen({ path }));
+      const program = new NodeProcess(
+        `import { Reactor } from '@fdset/reactor';
+         const reactor = new Reactor();
+         const channel = await reactor.connect({ path: process.argv.at(-1) });
+         reactor.receiveSockets(channel, (socket) => {
+           reactor.connection(socket, { data: (connection, chunk) => connection.end('there: ' + chunk) });
+         });`,
+        { backend: stage.backend, args: [path] },
+      );
+      const channel = owned(await accepted(reactor, listener));
+      const { socket, peer } = await withPeer(reactor);
+      peer.write('still served');
+      const before = socketsOf(program.child.pid as number).length;
+      const handed = socket.transfer(channel);
+      // This thread hears nothing until the other process has it, and has had the time to say so.
+      const pause = new Int32Array(new SharedArrayBuffer(4));
+      while (socketsOf(program.child.pid as number).length === before) Atomics.wait(pause, 0, 0, 5);
+      Atomics.wait(pause, 0, 0, 300);
+      channel.close();
+      await handed;
+      expect((await peer.receives(19)).toString()).toBe('there: still served');
+    });
+
     check('a receiver that closes the channel in its callback has not taken the socket', async () => {
       const reactor = stage.reactor();
       const [near, far] = unixPair(reactor);
@@ -308,7 +335,7 @@ describeBackends(
       await expectAlive(reactor, socket, peer);
     });
   },
-  { only: 'kernel' },
+  { only: 'kernel', timeoutMs: 30_000 },
 );
 
 describeBackends(

@@ -19,6 +19,8 @@ export interface Stage {
 export interface TopicOptions {
   /** The backends that the topic concerns (all). */
   readonly only?: BackendName;
+  /** How long a test of it may take, where each starts threads or processes (8000). */
+  readonly timeoutMs?: number;
 }
 
 /** No test of this suite waits for long: what has not come by then does not come. */
@@ -54,7 +56,7 @@ export function describeBackends(topic: string, define: (stage: Stage) => void, 
       describe.skip(`${topic} on ${backend}`, () => it('is skipped', () => {}));
       continue;
     }
-    describe(`${topic} on ${backend}`, { timeout: TEST_TIMEOUT_MS }, () => {
+    describe(`${topic} on ${backend}`, { timeout: options.timeoutMs ?? TEST_TIMEOUT_MS }, () => {
       guardEachTest();
       define(stageOf(backend, capabilities));
     });

@@ -112,6 +112,11 @@ export function checkMs(value: unknown, name: string): number {
   return value;
 }
 
+/** Checks bytes that were received before. Throws `ERR_REACTOR_BUFFER`. */
+export function checkUnread(unread: unknown): asserts unread is Uint8Array {
+  if (!isUint8Array(unread)) throw misuse('ERR_REACTOR_BUFFER', `unread is a Uint8Array, got ${describe(unread)}`);
+}
+
 /** Checks an option that is one of a few words, and returns it. Throws `ERR_REACTOR_ARGUMENT`. */
 export function oneOf<const T extends string>(name: string, value: T, allowed: readonly T[]): T {
   if (allowed.includes(value)) return value;

@@ -70,10 +70,14 @@ export function effectiveBacklog(requested = DEFAULT_BACKLOG): number {
   }
 }
 
+export function isInherited(target: ListenTarget): target is { fd: number } {
+  return typeof target === 'object' && target !== null && 'fd' in target;
+}
+
 /** A socket that is bound and listens. Of a name, the first address that the resolver gives. */
 export async function listen(host: ListenHost, target: ListenTarget, options: ListenOptions): Promise<BackendSocket> {
   checkListenOptions(options);
-  if (typeof target === 'object' && target !== null && 'fd' in target) return inherit(host, target.fd);
+  if (isInherited(target)) return inherit(host, target.fd);
   const [address] = (await resolve(checkAddress(target))) as [Address];
   const path = pathOf(address);
   if (options.mode !== undefined) {

@@ -73,3 +73,29 @@ export interface ReactorMetrics {
   /** `busyMs / uptimeMs`, from 0 (idle) to 1. */
   readonly busyShare: number;
 }
+
+/** What a snapshot is made of. */
+interface Counted {
+  readonly counters: Pick<ReactorMetrics, 'turns' | 'events' | 'stale' | 'parked' | 'budgetHits'>;
+  readonly traffic: Traffic;
+  readonly turnTimes: TurnTimes;
+  readonly slots: { readonly registrationCount: number };
+}
+
+export function snapshot(
+  { counters, traffic, turnTimes, slots }: Counted,
+  unheard: Pick<ReactorMetrics, 'unheardErrors' | 'acceptFailures' | 'shed'>,
+  uptimeMs: number,
+): ReactorMetrics {
+  return {
+    ...counters,
+    ...traffic,
+    ...unheard,
+    registrations: slots.registrationCount,
+    turnTimes: { boundsMs: TURN_TIME_BOUNDS_MS, counts: [...turnTimes.counts] },
+    longestTurnMs: turnTimes.longestMs,
+    busyMs: turnTimes.busyMs,
+    uptimeMs,
+    busyShare: uptimeMs > 0 ? Math.min(1, turnTimes.busyMs / uptimeMs) : 0,
+  };
+}

@@ -5,7 +5,7 @@ import { connectionSettings } from './connection/handler.js';
 import type { Budgets } from './dispatch/batch.js';
 import { describe, outOfRange } from './errors.js';
 import type { ListenerSettings } from './listener.js';
-import { effectiveBacklog } from './listening.js';
+import { effectiveBacklog, isInherited } from './listening.js';
 import type { ReactorOptions, ServeOptions } from './reactor-options.js';
 
 export interface ReactorSettings {
@@ -40,8 +40,4 @@ export function listenerSettings(target: ListenTarget, options: ServeOptions, ac
   if (typeof settings.maxConnections !== 'number' || !(settings.maxConnections > 0))
     throw outOfRange('ERR_REACTOR_ARGUMENT', `maxConnections must be above 0, got ${describe(options.maxConnections)}`);
   return settings;
-}
-
-function isInherited(target: ListenTarget): boolean {
-  return typeof target === 'object' && target !== null && 'fd' in target;
 }

@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Server as NetServer, Socket as NetSocket } from 'node:net';
 import type { MessagePort, Worker } from 'node:worker_threads';
 import type { Address, ListenTarget } from './address.js';
-import { checkDelay, checkFlag, checkTimeout, oneOf } from './arguments.js';
+import { checkDelay, checkFlag, checkTimeout, checkUnread, oneOf } from './arguments.js';
 import type { Backend, BackendSocket, Capabilities } from './backend/backend.js';
 import { selectBackend } from './backend/select-backend.js';
 import { openChannelWaker } from './channel-waker.js';
@@ -30,7 +30,7 @@ import { inspectReactor } from './inspect.js';
 import { Life } from './life.js';
 import { Listener } from './listener.js';
 import type { ListenOptions } from './listening.js';
-import { type ReactorMetrics, TURN_TIME_BOUNDS_MS } from './metrics.js';
+import { type ReactorMetrics, snapshot } from './metrics.js';
 import { ObservedBackend } from './observe/observed-backend.js';
 import { ObservedDispatcher } from './observe/observed-dispatcher.js';
 import type { Observer } from './observe/observer.js';
@@ -120,19 +120,7 @@ export class Reactor<Context = {}> {
 
   /** What has happened so far, as a snapshot. */
   get metrics(): ReactorMetrics {
-    const { counters, traffic, turnTimes, slots } = this.#dispatcher;
-    const uptimeMs = this.#backend.driver.now() - this.#made;
-    return {
-      ...counters,
-      ...traffic,
-      ...this.#unheard,
-      registrations: slots.registrationCount,
-      turnTimes: { boundsMs: TURN_TIME_BOUNDS_MS, counts: [...turnTimes.counts] },
-      longestTurnMs: turnTimes.longestMs,
-      busyMs: turnTimes.busyMs,
-      uptimeMs,
-      busyShare: uptimeMs > 0 ? Math.min(1, turnTimes.busyMs / uptimeMs) : 0,
-    };
+    return snapshot(this.#dispatcher, this.#unheard, this.#backend.driver.now() - this.#made);
   }
 
   // --- sockets -------------------------------------------------------------------------------------------------------
@@ -430,8 +418,7 @@ export class Reactor<Context = {}> {
   ): Connection<Context> {
     this.#checkOpen();
     const { unread } = options;
-    if (unread !== undefined && !(unread instanceof Uint8Array))
-      throw misuse('ERR_REACTOR_BUFFER', `unread is a Uint8Array, got ${describe(unread)}`);
+    if (unread !== undefined) checkUnread(unread);
     const owned = this.#own(socket, 'connection');
     const settings = connectionSettings(options);
     if (owned.closed) throw socketError('EBADF', 'connection');

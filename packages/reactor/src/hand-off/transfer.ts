@@ -1,5 +1,5 @@
 /** The two ends of a hand-off, by the kind of whom it goes to or comes from. */
-import { checkMs } from '../arguments.js';
+import { checkMs, checkUnread } from '../arguments.js';
 import type { BackendSocket, MovableSocket } from '../backend/backend.js';
 import { describe, misuse } from '../errors.js';
 import type { SocketReceiver, TransferOptions, TransferTarget } from '../socket.js';
@@ -19,8 +19,7 @@ export function checkTransfer(to: unknown, options: TransferOptions = {}): void 
     );
   if (isSocket(to)) checkChannelSocket(to);
   checkMs(options.timeoutMs ?? ANSWER_MS, 'timeoutMs');
-  if (options.unread !== undefined && !(options.unread instanceof Uint8Array))
-    throw misuse('ERR_REACTOR_BUFFER', `unread is a Uint8Array, got ${describe(options.unread)}`);
+  if (options.unread !== undefined) checkUnread(options.unread);
 }
 
 export async function transfer(
