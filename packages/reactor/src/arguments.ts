@@ -111,3 +111,22 @@ export function checkMs(value: unknown, name: string): number {
     throw outOfRange('ERR_REACTOR_ARGUMENT', `${name} must be a finite number of at least 0 ms, got ${value}`);
   return value;
 }
+
+/** Checks the value of a socket option that is on or off. Throws `ERR_REACTOR_ARGUMENT`. */
+export function checkSwitch(value: unknown, option: string): boolean {
+  if (typeof value !== 'boolean')
+    throw misuse('ERR_REACTOR_ARGUMENT', `option ${option} takes a boolean, got ${describe(value)}`);
+  return value;
+}
+
+/** Checks the value of a socket option that is an integer within a range, and returns it. Throws `ERR_REACTOR_ARGUMENT`. */
+export function checkWithin(value: unknown, option: string, [least, most]: readonly [number, number]): number {
+  if (typeof value !== 'number')
+    throw misuse('ERR_REACTOR_ARGUMENT', `option ${option} takes a number, got ${describe(value)}`);
+  if (!(Number.isInteger(value) && value >= least && value <= most))
+    throw outOfRange(
+      'ERR_REACTOR_ARGUMENT',
+      `option ${option} takes an integer from ${least} to ${most}, got ${value}`,
+    );
+  return value;
+}

@@ -79,7 +79,7 @@ export class Dispatcher implements RegistrationHost, SelectHost {
   readonly software: SoftwareReadiness;
   readonly selects: SelectTable;
   readonly counters: TurnCounters = { turns: 0, events: 0, stale: 0, parked: 0, budgetHits: 0 };
-  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, accepts: 0 };
+  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, accepts: 0, datagramsDropped: 0 };
   readonly turnTimes = new TurnTimes();
   /** Bytes received by connections in this turn; they add to it, the byte budget looks at it. */
   turnBytes = 0;

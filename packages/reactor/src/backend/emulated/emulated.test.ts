@@ -22,7 +22,7 @@ import { EmulatedBackend } from './emulated.js';
 
 /** The least that a reactor is: a table of watches, and a turn that tells them. */
 class TestHost implements BackendHost {
-  readonly traffic = { bytesIn: 0, bytesOut: 0, accepts: 0 };
+  readonly traffic = { bytesIn: 0, bytesOut: 0, accepts: 0, datagramsDropped: 0 };
   readonly backend = new EmulatedBackend('test');
   capacity = 64;
   turns = 0;
