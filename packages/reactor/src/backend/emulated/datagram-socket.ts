@@ -1,5 +1,5 @@
 /** The BSD verbs over node:dgram. */
-import { createSocket, type Socket as DgramSocket, type RemoteInfo } from 'node:dgram';
+import { createSocket, Socket as DgramSocket, type RemoteInfo } from 'node:dgram';
 import type { Address, InetAddress, InetFamily } from '../../address.js';
 import { checkChunks, checkFlags, checkRange } from '../../arguments.js';
 import { checkSpan, type DatagramBatch, memoryOf } from '../../datagram-batch.js';
@@ -32,8 +32,13 @@ const CLOSED = 3;
 const LONGEST = { ipv4: 65_507, ipv6: 65_527 } as const;
 /** The kernel's IOV_MAX. */
 const MOST_GATHERED = 1024;
-/** Sends whose outcome Node has not told yet. It tells it in the next tick, also of what has left at once. */
-const MOST_UNTOLD = 1024;
+/** Whether the runtime sends at once where it can, and tells what it keeps. Deno does neither. */
+const sendsAtOnce = 'getSendQueueCount' in DgramSocket.prototype;
+/**
+ * Sends whose outcome is not told yet: Node tells it in the next tick, also of what has left at once. Where it is not sent
+ * at once, two that are under way may overtake each other.
+ */
+const MOST_UNTOLD = sendsAtOnce ? 1024 : 1;
 
 /** An error that nobody was told of yet. */
 interface Pending {
@@ -247,7 +252,7 @@ export class EmulatedDatagramSocket extends BaseSocket implements BackendSocket 
     if (peer === null) socket.send(copy, 0, copy.length, target.port, target.host, this.#onSent);
     else socket.send(copy, 0, copy.length, this.#onSent);
     this.host.traffic.bytesOut += copy.length;
-    if (this.#untold >= MOST_UNTOLD || isQueueing(socket)) {
+    if (this.#untold >= MOST_UNTOLD || this.#isQueueing(socket)) {
       this.#full = true;
       this.#refresh();
     }
@@ -286,7 +291,7 @@ export class EmulatedDatagramSocket extends BaseSocket implements BackendSocket 
 
   /** Node would drop what the system has not taken yet. */
   #closeWhenSent(): void {
-    if (this.#socket === null || isQueueing(this.#socket)) return;
+    if (this.#socket === null || this.#isQueueing(this.#socket)) return;
     this.#socket.close();
     this.#socket = null;
   }
@@ -369,9 +374,10 @@ export class EmulatedDatagramSocket extends BaseSocket implements BackendSocket 
     socket.on('listening', () => this.#onListening(socket));
     socket.on('message', this.#onMessage);
     socket.on('error', (error) => this.#onError(socket, error, { host, port }));
+    // First: Deno holds the process for a receive that was begun before, until it has received.
+    socket.unref();
     // `exclusive`: in a cluster's worker, too, this process itself binds.
     socket.bind({ address: host, port, exclusive: true });
-    socket.unref();
     this.#refresh();
   }
 
@@ -452,10 +458,15 @@ export class EmulatedDatagramSocket extends BaseSocket implements BackendSocket 
       this.#fail(error, 'send', host === undefined || port === undefined ? (this.#peer ?? undefined) : { host, port });
     }
     if (!this.#full || this.#untold >= MOST_UNTOLD) return;
-    if (this.#socket === null || isQueueing(this.#socket)) return;
+    if (this.#socket === null || this.#isQueueing(this.#socket)) return;
     this.#full = false;
     this.#refresh();
   };
+
+  /** Whether the runtime holds datagrams that the system has not taken yet, because its buffer is full. */
+  #isQueueing(socket: DgramSocket): boolean {
+    return sendsAtOnce ? socket.getSendQueueCount() > 0 : this.#untold > 0;
+  }
 
   #fail(error: NodeJS.ErrnoException, syscall: string, address: Address | undefined): void {
     this.#pending ??= { errno: toSocketError(error, syscall).errno, address, syscall };
@@ -490,12 +501,6 @@ export class EmulatedDatagramSocket extends BaseSocket implements BackendSocket 
 /** In the place of the resolver: addresses are literals here, and Node goes on at once instead of in a later tick. */
 function asItIs(host: string, _options: unknown, callback: (error: null, host: string) => void): void {
   callback(null, host);
-}
-
-/** Whether the system's buffer is full, so that Node keeps datagrams until there is room. */
-function isQueueing(socket: DgramSocket): boolean {
-  // Deno has no such method.
-  return (socket.getSendQueueCount?.() ?? 0) > 0;
 }
 
 function closeQuietly(socket: DgramSocket): void {
