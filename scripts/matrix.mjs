@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The suite on every Node that is supported, with the native core built once (Node-API is ABI-stable: the same binary must
-// load on all of them), and what a program does (test/runtimes/smoke.mjs) there and under Bun and Deno. The runtimes come
+// load on all of them), and what a program does (test/runtimes/smoke.mjs, the echo example) there and under Bun and Deno. They come
 // from the npm registry into a folder that git ignores. What cannot be had is a failure, never a skip.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
@@ -13,7 +13,7 @@ const root = path.resolve(fileURLToPath(import.meta.url), '../..');
 const HELP = `usage: node scripts/matrix.mjs [options] [test file...]
   --runtimes <list>  of node20, node24, node26, bun, deno (all)
   --short            some files, and not on the Node that runs this: the gate runs all of them there
-  --smoke            only test/runtimes/smoke.mjs
+  --smoke            only test/runtimes/smoke.mjs and the echo example
   --cache <folder>   where the runtimes are kept (.cache/runtimes)
 Without files: test/conformance and packages/reactor. The last lines are a table; exit code 1 when something failed.`;
 
@@ -33,7 +33,7 @@ const node = (version) => ({
   version,
   binary: 'bin/node',
   suite: true,
-  command: (binary, file, backend) => [binary, file, backend],
+  command: (binary) => [binary],
 });
 const RUNTIMES = {
   node20: node('20.20.2'),
@@ -43,13 +43,13 @@ const RUNTIMES = {
     package: `@oven/bun-linux-${ARCH === 'arm64' ? 'aarch64' : ARCH}`,
     version: '1.4.5',
     binary: 'bin/bun',
-    command: (binary, file, backend) => [binary, file, backend],
+    command: (binary) => [binary],
   },
   deno: {
     package: `@deno/linux-${ARCH}-glibc`,
     version: '2.9.6',
     binary: 'deno',
-    command: (binary, file, backend) => [binary, 'run', '--allow-all', file, backend],
+    command: (binary) => [binary, 'run', '--allow-all'],
   },
 };
 
@@ -141,6 +141,7 @@ function step(name, what, work) {
 }
 
 const SMOKE = path.join(root, 'test/runtimes/smoke.mjs');
+const EXAMPLE = path.join(root, 'test/runtimes/example.mjs');
 const SMOKE_MS = 120_000;
 const built = step('workspace', 'the packages and the native core, built once', () =>
   run([process.execPath, 'scripts/prepare.mjs'], { FDSET_NATIVE: 'require' }),
@@ -153,8 +154,9 @@ for (const name of built ? chosen : []) {
   const env = { PATH: `${path.dirname(binary)}${path.delimiter}${process.env.PATH}`, FDSET_NATIVE: 'require' };
   for (const backend of suite ? ['kernel', 'emulated'] : ['emulated'])
     step(name, `smoke on ${backend}`, () =>
-      run(command(binary, SMOKE, backend), { ...env, ...(suite ? { FDSET_BACKEND: backend } : {}) }, SMOKE_MS),
+      run([...command(binary), SMOKE, backend], { ...env, ...(suite ? { FDSET_BACKEND: backend } : {}) }, SMOKE_MS),
     );
+  step(name, 'the echo example', () => run([process.execPath, EXAMPLE, ...command(binary)], env, SMOKE_MS));
   if (!suite || values.smoke || (values.short && binary === process.execPath)) continue;
   const files = positionals.length > 0 ? positionals : values.short ? SHORT : LONG;
   step(name, values.short ? 'the short suite' : 'the suite', () =>

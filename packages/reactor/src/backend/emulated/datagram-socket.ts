@@ -285,8 +285,8 @@ export class EmulatedDatagramSocket extends BaseSocket implements BackendSocket 
     this.sink.changed(this);
     this.#queue.clear();
     // While it binds there is nothing to close yet: `#onListening` sees to it.
-    if (!binding) this.#closeWhenSent();
-    this.tellWaiters(socketError('EBADF', 'bind'));
+    if (binding) this.tellWaiters(socketError('EBADF', 'bind'));
+    else this.#closeWhenSent();
   }
 
   /** Node would drop what the system has not taken yet. */

@@ -269,6 +269,7 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
   }
 
   #drop(abortive: boolean): void {
+    const starting = this.state === STARTING;
     this.state = CLOSED;
     this.interest = 0;
     this.readiness = 0;
@@ -280,7 +281,8 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
       if (abortive) resetStream(stream, this.family !== 'unix');
       else closeStream(stream);
     }
-    this.tellWaiters(socketError('EBADF', 'listen'));
+    // An error costs a stack trace: none is made for the many that nobody waits for.
+    if (starting) this.tellWaiters(socketError('EBADF', 'listen'));
     // The reactor has never seen these. The kernel resets them, too.
     if (queue !== null) for (const waiting of queue.close()) (waiting as EmulatedSocket).#drop(true);
   }
