@@ -103,7 +103,7 @@ function fetched(name) {
   const partial = `${folder}.${process.pid}`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
-  const packed = spawnSync('npm', ['pack', '--silent', '--pack-destination', partial, `${from}@${version}`], {
+  const packed = spawnSync('npm', ['pack', '--loglevel=error', '--pack-destination', partial, `${from}@${version}`], {
     cwd: partial,
     encoding: 'utf8',
   });
