@@ -325,6 +325,9 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
   }
 
   #refuseDatagrams(verb: string): never {
-    throw socketError(this.state === CLOSED ? 'EBADF' : 'ENOTSUP', verb);
+    if (this.state === CLOSED) throw socketError('EBADF', verb);
+    const error = socketError('ENOTSUP', verb);
+    error.message = `${verb} ENOTSUP: a stream socket of the emulated backend carries no datagrams`;
+    throw error;
   }
 }
