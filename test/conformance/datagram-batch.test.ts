@@ -11,7 +11,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
 import { bound } from '../support/datagrams.js';
-import { owned } from '../support/sockets.js';
+import { owned, pair } from '../support/sockets.js';
 import { Log, thrown } from '../support/waiting.js';
 
 function texts(batch: DatagramBatch): string[] {
@@ -40,10 +40,8 @@ async function sentAll(select: (socket: Socket) => Promise<unknown>, socket: Soc
 }
 
 describeBackends('datagram batches', (stage) => {
-  const check = stage.needs('datagramBatch');
-
   describe.each(['ipv4', 'ipv6'] as const)('over %s', (family) => {
-    check('come in the order they were sent, with their senders (90, U4)', async () => {
+    it('come in the order they were sent, with their senders (90, U4)', async () => {
       const reactor = stage.reactor();
       const [server, one, two] = [bound(reactor, family), bound(reactor, family), bound(reactor, family)];
       const batch = new DatagramBatch(8, 32);
@@ -60,7 +58,7 @@ describeBackends('datagram batches', (stage) => {
       expect(batch.length).toBe(0);
     });
 
-    check('are sent back as they were received, without an address being looked at (90)', async () => {
+    it('are sent back as they were received, without an address being looked at (90)', async () => {
       const reactor = stage.reactor();
       const server = bound(reactor, family);
       const clients = Array.from({ length: 5 }, () => bound(reactor, family));
@@ -78,25 +76,22 @@ describeBackends('datagram batches', (stage) => {
     });
   });
 
-  check(
-    'hold as many as their capacity: the others come with the next call, and the reactor tells of them (90)',
-    async () => {
-      const reactor = stage.reactor();
-      const [server, client] = [bound(reactor), bound(reactor)];
-      expect(client.socket.sendBatch(numbered(10, server.address))).toBe(10);
-      const batch = new DatagramBatch(4, 64);
-      const seen = new Log<string[]>();
-      reactor.register(server.socket, READABLE, (socket) => {
-        expect(socket.recvBatch(batch)).toBe(batch.length);
-        seen.add(texts(batch));
-      });
-      await seen.reaches(3);
-      expect(seen.entries.map((each) => each.length)).toEqual([4, 4, 2]);
-      expect(seen.entries.flat()).toEqual(texts(numbered(10)));
-    },
-  );
+  it('hold as many as their capacity: the others come with the next call, and the reactor tells of them (90)', async () => {
+    const reactor = stage.reactor();
+    const [server, client] = [bound(reactor), bound(reactor)];
+    expect(client.socket.sendBatch(numbered(10, server.address))).toBe(10);
+    const batch = new DatagramBatch(4, 64);
+    const seen = new Log<string[]>();
+    reactor.register(server.socket, READABLE, (socket) => {
+      expect(socket.recvBatch(batch)).toBe(batch.length);
+      seen.add(texts(batch));
+    });
+    await seen.reaches(3);
+    expect(seen.entries.map((each) => each.length)).toEqual([4, 4, 2]);
+    expect(seen.entries.flat()).toEqual(texts(numbered(10)));
+  });
 
-  check(
+  stage.needs('socketPair')(
     '45 datagrams into a receiver that is full: each call goes on at the first unsent, and none is lost (90, U3)',
     async () => {
       const reactor = stage.reactor();
@@ -118,29 +113,26 @@ describeBackends('datagram batches', (stage) => {
     },
   );
 
-  check(
-    'a datagram that cannot be sent stops the batch before it, and its error comes when it is the first (U3)',
-    async () => {
-      const reactor = stage.reactor();
-      const [server, client] = [bound(reactor), bound(reactor)];
-      const batch = new DatagramBatch(4, 70_000);
-      batch.add(Buffer.from('one'), server.address);
-      batch.add(Buffer.alloc(70_000), server.address);
-      batch.add(Buffer.from('three'), server.address);
-      expect(client.socket.sendBatch(batch)).toBe(1);
-      expect(thrown(() => client.socket.sendBatch(batch, 1))).toMatchObject({
-        code: 'EMSGSIZE',
-        syscall: 'sendmmsg',
-        port: server.address.port,
-      });
-      expect(client.socket.sendBatch(batch, 2)).toBe(1);
-      const got = new DatagramBatch(4, 16);
-      await reactor.select([server.socket], [], []);
-      expect([server.socket.recvBatch(got), texts(got)]).toEqual([2, ['one', 'three']]);
-    },
-  );
+  it('a datagram that cannot be sent stops the batch before it, and its error comes when it is the first (U3)', async () => {
+    const reactor = stage.reactor();
+    const [server, client] = [bound(reactor), bound(reactor)];
+    const batch = new DatagramBatch(4, 70_000);
+    batch.add(Buffer.from('one'), server.address);
+    batch.add(Buffer.alloc(70_000), server.address);
+    batch.add(Buffer.from('three'), server.address);
+    expect(client.socket.sendBatch(batch)).toBe(1);
+    expect(thrown(() => client.socket.sendBatch(batch, 1))).toMatchObject({
+      code: 'EMSGSIZE',
+      syscall: 'sendmmsg',
+      port: server.address.port,
+    });
+    expect(client.socket.sendBatch(batch, 2)).toBe(1);
+    const got = new DatagramBatch(4, 16);
+    await reactor.select([server.socket], [], []);
+    expect([server.socket.recvBatch(got), texts(got)]).toEqual([2, ['one', 'three']]);
+  });
 
-  check('what is longer than maxBytes is cut and marked, and the next one is whole (90, U2)', async () => {
+  it('what is longer than maxBytes is cut and marked, and the next one is whole (90, U2)', async () => {
     const reactor = stage.reactor();
     const [server, client] = [bound(reactor), bound(reactor)];
     for (const text of ['fits', 'too long', 'also']) client.socket.sendTo(Buffer.from(text), server.address);
@@ -153,7 +145,7 @@ describeBackends('datagram batches', (stage) => {
     expect([batch.length, batch.capacity, batch.maxBytes]).toEqual([0, 8, 4]);
   });
 
-  check('the socket may be closed in the handler that received a batch: the batch stays (90, U5)', async () => {
+  it('the socket may be closed in the handler that received a batch: the batch stays (90, U5)', async () => {
     const reactor = stage.reactor();
     const [server, client] = [bound(reactor), bound(reactor)];
     const batch = new DatagramBatch(2, 64);
@@ -175,69 +167,69 @@ describeBackends('datagram batches', (stage) => {
     expect(thrown(() => server.socket.recvBatch(batch))).toMatchObject({ code: 'EBADF' });
   });
 
-  check(
-    'of a connected socket need no addresses; a refusal is told and the batch can be sent again (89, U1)',
+  it('of a connected socket need no addresses; a refusal is told and the batch can be sent again (89, U1)', async () => {
+    const reactor = stage.reactor();
+    const gone = bound(reactor);
+    gone.socket.close();
+    const client = owned(reactor.socket({ type: 'datagram' }));
+    client.connect(gone.address);
+    const batch = numbered(3);
+    expect(batch.address(0)).toEqual({ path: '' });
+    expect(client.sendBatch(batch, 0, 1)).toBe(1);
+    await reactor.select([], [], [client]);
+    expect(thrown(() => client.sendBatch(batch))).toMatchObject({
+      code: 'ECONNREFUSED',
+      port: gone.address.port,
+    });
+    const back = owned(reactor.socket({ type: 'datagram' }));
+    back.bind(gone.address);
+    expect(client.sendBatch(batch)).toBe(3);
+    await reactor.select([back], [], []);
+    const into = new DatagramBatch(8, 64);
+    expect([back.recvBatch(into), texts(into)]).toEqual([3, texts(batch)]);
+  });
+
+  stage.needs('unixDatagram', 'socketPair')(
+    'one batch serves sockets of several kinds, received, added to, and sent (90)',
     async () => {
       const reactor = stage.reactor();
-      const gone = bound(reactor);
-      gone.socket.close();
-      const client = owned(reactor.socket({ type: 'datagram' }));
-      client.connect(gone.address);
-      const batch = numbered(3);
-      expect(batch.address(0)).toEqual({ path: '' });
-      expect(client.sendBatch(batch, 0, 1)).toBe(1);
-      await reactor.select([], [], [client]);
-      expect(thrown(() => client.sendBatch(batch))).toMatchObject({
-        code: 'ECONNREFUSED',
-        port: gone.address.port,
-      });
-      const back = owned(reactor.socket({ type: 'datagram' }));
-      back.bind(gone.address);
-      expect(client.sendBatch(batch)).toBe(3);
-      await reactor.select([back], [], []);
-      const into = new DatagramBatch(8, 64);
-      expect([back.recvBatch(into), texts(into)]).toEqual([3, texts(batch)]);
+      const [four, six] = [bound(reactor), bound(reactor, 'ipv6')];
+      const path = `\0fdset-batch-${process.pid}`;
+      const unix = owned(reactor.socket({ type: 'datagram', family: 'unix' }));
+      unix.bind({ path });
+      const batch = new DatagramBatch(4, 32);
+      for (const [socket, to] of [
+        [four.socket, four.address],
+        [six.socket, six.address],
+        [unix, { path }],
+      ] as const) {
+        batch.clear();
+        expect(batch.add(Buffer.from('added'), to)).toBe(0);
+        expect(batch.address(0)).toEqual(to);
+        expect(socket.sendBatch(batch)).toBe(1);
+        await reactor.select([socket], [], []);
+        expect(socket.recvBatch(batch)).toBe(1);
+        expect(batch.address(0)).toEqual(to);
+        expect(batch.add(Buffer.from('behind'), to)).toBe(1);
+        expect(socket.sendBatch(batch)).toBe(2);
+        await reactor.select([socket], [], []);
+        expect(socket.recvBatch(batch)).toBe(2);
+        expect(texts(batch)).toEqual(['added', 'behind']);
+      }
+      unix.sendTo(Buffer.from('x'), { path });
+      const [nameless] = reactor.socketPair({ type: 'datagram' }).map(owned) as [Socket, Socket];
+      nameless.sendTo(Buffer.from('who?'), { path });
+      await reactor.select([unix], [], []);
+      expect(unix.recvBatch(batch)).toBe(2);
+      expect([batch.address(0), batch.address(1)]).toEqual([{ path }, { path: '' }]);
     },
   );
 
-  check('one batch serves sockets of several kinds, received, added to, and sent (90)', async () => {
-    const reactor = stage.reactor();
-    const [four, six] = [bound(reactor), bound(reactor, 'ipv6')];
-    const path = `\0fdset-batch-${process.pid}`;
-    const unix = owned(reactor.socket({ type: 'datagram', family: 'unix' }));
-    unix.bind({ path });
-    const batch = new DatagramBatch(4, 32);
-    for (const [socket, to] of [
-      [four.socket, four.address],
-      [six.socket, six.address],
-      [unix, { path }],
-    ] as const) {
-      batch.clear();
-      expect(batch.add(Buffer.from('added'), to)).toBe(0);
-      expect(batch.address(0)).toEqual(to);
-      expect(socket.sendBatch(batch)).toBe(1);
-      await reactor.select([socket], [], []);
-      expect(socket.recvBatch(batch)).toBe(1);
-      expect(batch.address(0)).toEqual(to);
-      expect(batch.add(Buffer.from('behind'), to)).toBe(1);
-      expect(socket.sendBatch(batch)).toBe(2);
-      await reactor.select([socket], [], []);
-      expect(socket.recvBatch(batch)).toBe(2);
-      expect(texts(batch)).toEqual(['added', 'behind']);
-    }
-    unix.sendTo(Buffer.from('x'), { path });
-    const [nameless] = reactor.socketPair({ type: 'datagram' }).map(owned) as [Socket, Socket];
-    nameless.sendTo(Buffer.from('who?'), { path });
-    await reactor.select([unix], [], []);
-    expect(unix.recvBatch(batch)).toBe(2);
-    expect([batch.address(0), batch.address(1)]).toEqual([{ path }, { path: '' }]);
-  });
-
-  check('streams have no datagrams, and wrong spans and addresses are refused before anything is sent', async () => {
+  it('streams have no datagrams, and wrong spans and addresses are refused before anything is sent', async () => {
     const reactor = stage.reactor();
     const [server, client] = [bound(reactor), bound(reactor)];
     const batch = numbered(3, server.address);
-    const [stream] = reactor.socketPair().map(owned) as [Socket, Socket];
+    const [stream] = await pair(reactor);
     expect(thrown(() => stream.recvBatch(batch))).toMatchObject({ code: 'ENOTSUP' });
     expect(thrown(() => stream.sendBatch(batch))).toMatchObject({ code: 'ENOTSUP' });
     const send = (...args: unknown[]) => thrown(() => client.socket.sendBatch(...(args as [DatagramBatch])));

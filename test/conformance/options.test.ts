@@ -139,6 +139,57 @@ describeBackends('options', (stage) => {
     await expect(NetPeer.connect({ host: '127.0.0.1', port: address.port })).rejects.toThrow('ECONNREFUSED');
   });
 
+  describe.each(['ipv4', 'ipv6'] as const)('of a datagram socket over %s', (family) => {
+    it('are read as they were set, before it is bound and on the bound one', () => {
+      const reactor = stage.reactor();
+      const socket = owned(reactor.socket({ type: 'datagram', family }));
+      const rows = [
+        ['broadcast', true],
+        ['ttl', 33],
+        ['multicastTtl', 0],
+        ['multicastLoop', false],
+        ['linger', 0],
+      ] as const;
+      const before = rows.map(([name]) => socket.getOption(name));
+      expect(before).toEqual([false, 64, 1, true, false]);
+      for (const [name, value] of rows) socket.setOption(name, value as never);
+      expect(rows.map(([name]) => socket.getOption(name))).toEqual(rows.map(([, value]) => value));
+      socket.setOption('receiveBuffer', 20_000);
+      socket.setOption('sendBuffer', 30_000);
+      socket.bind({ host: '', port: 0 });
+      expect(rows.map(([name]) => socket.getOption(name))).toEqual(rows.map(([, value]) => value));
+      // What the system tells: Linux doubles it.
+      expect([socket.getOption('receiveBuffer'), socket.getOption('sendBuffer')]).toEqual([40_000, 60_000]);
+      for (const [i, [name]] of rows.entries()) socket.setOption(name, before[i] as never);
+      expect(rows.map(([name]) => socket.getOption(name))).toEqual(before);
+      socket.setOption('receiveBuffer', 0);
+      expect(socket.getOption('receiveBuffer')).toBeLessThan(10_000);
+    });
+
+    it('that are wrong change nothing, and those of TCP are refused', () => {
+      const socket = owned(stage.reactor().socket({ type: 'datagram', family }));
+      for (const [name, value, kind] of [
+        ['ttl', 0, RangeError],
+        ['ttl', 256, RangeError],
+        ['ttl', '1', TypeError],
+        ['multicastTtl', -1, RangeError],
+        ['broadcast', 1, TypeError],
+        ['multicastLoop', 'on', TypeError],
+        ['receiveBuffer', 0.5, RangeError],
+        ['sendBuffer', 2 ** 31, RangeError],
+        ['linger', 5, RangeError],
+      ] as const) {
+        const error = thrown(() => socket.setOption(name, value as never));
+        expect(error).toMatchObject({ code: 'ERR_REACTOR_ARGUMENT' });
+        expect(error).toBeInstanceOf(kind);
+        expect(error.message).toContain(name);
+      }
+      expect([socket.getOption('ttl'), socket.getOption('broadcast')]).toEqual([64, false]);
+      for (const name of ['noDelay', 'keepAliveIdle'] as const)
+        expect(['EOPNOTSUPP', 'ENOPROTOOPT', 'ENOTSUP']).toContain(thrown(() => socket.getOption(name)).code);
+    });
+  });
+
   const native = stage.needs('rawOptions');
 
   native('tos, ttl and their like are those of IPv6 on an IPv6 socket', () => {

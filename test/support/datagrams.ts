@@ -1,5 +1,5 @@
 /** Datagram sockets of a reactor on the loopback interface. */
-import type { InetAddress, Reactor, ReceivedDatagram, Socket } from '@fdset/reactor';
+import type { InetAddress, Reactor, ReceivedDatagram, Socket, SocketError } from '@fdset/reactor';
 import { owned } from './sockets.js';
 
 export type InetFamily = 'ipv4' | 'ipv6';
@@ -34,4 +34,17 @@ export async function receivedFrom(
 /** Only the text of {@link receivedFrom}. */
 export async function textFrom(reactor: Reactor, socket: Socket): Promise<string> {
   return (await receivedFrom(reactor, socket))[0];
+}
+
+/** What the system refuses: thrown by `call`, or told afterwards, where the backend hears of it later than that. */
+export async function refusal(reactor: Reactor, socket: Socket, call: () => unknown): Promise<SocketError> {
+  try {
+    call();
+  } catch (error) {
+    return error as SocketError;
+  }
+  await reactor.select([], [], [socket]);
+  const error = socket.takeError();
+  if (error === null) throw new Error('expected a refusal: the socket was told as errored, and has no error');
+  return error;
 }

@@ -14,7 +14,7 @@ interface ReportedHandle {
 }
 
 /** Handles of libuv that a reactor, a socket or a child process makes. Node's own loop-wide ones come and go with them. */
-const OURS = new Set(['poll', 'tcp', 'pipe', 'process']);
+const OURS = new Set(['poll', 'tcp', 'pipe', 'udp', 'process']);
 
 function descriptors(): string[] {
   const found: string[] = [];

@@ -16,6 +16,8 @@ export interface Launch {
   /** A program that runs the program: `['prlimit', '--nofile=64:64']`. */
   readonly through?: readonly string[];
   readonly backend?: string;
+  /** Options of Node itself. */
+  readonly node?: readonly string[];
   readonly args?: readonly string[];
   /** Descriptors that the program inherits, as its numbers 3 and on. */
   readonly descriptors?: readonly number[];
@@ -32,7 +34,14 @@ export class NodeProcess {
 
   /** Runs `source`, an ES module in which `@fdset/reactor` can be imported, with FDSET_BACKEND set to the backend. */
   constructor(source: string, launch: Launch = {}) {
-    const node = [process.execPath, '--input-type=module', '--eval', source, ...(launch.args ?? [])];
+    const node = [
+      process.execPath,
+      ...(launch.node ?? []),
+      '--input-type=module',
+      '--eval',
+      source,
+      ...(launch.args ?? []),
+    ];
     const [program, ...args] = [...(launch.through ?? []), ...node] as [string, ...string[]];
     this.child = spawn(program, args, {
       cwd: FOLDER,

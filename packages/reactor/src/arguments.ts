@@ -140,3 +140,22 @@ export function checkFlag(value: unknown, name: string, fallback = false): boole
   if (typeof value === 'boolean') return value;
   throw misuse('ERR_REACTOR_ARGUMENT', `${name} must be true or false, got ${describe(value)}`);
 }
+
+/** Checks the value of a socket option that is on or off. Throws `ERR_REACTOR_ARGUMENT`. */
+export function checkSwitch(value: unknown, option: string): boolean {
+  if (typeof value !== 'boolean')
+    throw misuse('ERR_REACTOR_ARGUMENT', `option ${option} takes a boolean, got ${describe(value)}`);
+  return value;
+}
+
+/** Checks the value of a socket option that is an integer within a range, and returns it. Throws `ERR_REACTOR_ARGUMENT`. */
+export function checkWithin(value: unknown, option: string, [least, most]: readonly [number, number]): number {
+  if (typeof value !== 'number')
+    throw misuse('ERR_REACTOR_ARGUMENT', `option ${option} takes a number, got ${describe(value)}`);
+  if (!(Number.isInteger(value) && value >= least && value <= most))
+    throw outOfRange(
+      'ERR_REACTOR_ARGUMENT',
+      `option ${option} takes an integer from ${least} to ${most}, got ${value}`,
+    );
+  return value;
+}

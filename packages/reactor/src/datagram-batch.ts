@@ -206,11 +206,13 @@ export class DatagramBatch {
   }
 }
 
-/** The memory of a batch. Throws `ERR_REACTOR_ARGUMENT` for what is none. */
+/** The memory of a batch. Throws `ERR_REACTOR_ARGUMENT` for what is none, `ERR_REACTOR_BUFFER` where it has gone. */
 export function memoryOf(batch: unknown, verb: string): DatagramMemory {
   const memory = reach(batch);
   if (memory === undefined)
     throw misuse('ERR_REACTOR_ARGUMENT', `${verb} takes a DatagramBatch, got ${describe(batch)}`);
+  if (memory.payloads.byteLength === 0)
+    throw misuse('ERR_REACTOR_BUFFER', `${verb}: the batch's memory was transferred to another thread`);
   return memory;
 }
 

@@ -106,10 +106,10 @@ export function notSupported(syscall: string, capability: string, backend: strin
   return error;
 }
 
-/** No capability names it: the backend has no datagram sockets at all. */
-export function noDatagrams(syscall: string, backend: string): SocketError {
-  const error = socketError('ENOTSUP', syscall);
-  error.message = `${syscall} ENOTSUP: the ${backend} backend has no datagram sockets`;
+/** `ENODEV`, with what was taken for the name or the address of a network interface. */
+export function noInterface(given: string, syscall: string): SocketError {
+  const error = socketError('ENODEV', syscall);
+  error.message = `${syscall} ENODEV: there is no interface ${describe(given)}`;
   return error;
 }
 

@@ -5,6 +5,7 @@ export interface Traffic {
   bytesIn: number;
   bytesOut: number;
   accepts: number;
+  datagramsDropped: number;
 }
 
 /** The upper bounds of the histogram of turn times, in ms: each twice the one before, from 1/16 ms to 2 s. */
@@ -49,6 +50,11 @@ export interface ReactorMetrics {
   readonly bytesIn: number;
   /** Bytes that the system has taken to be sent; on the emulated backend, that Node has taken. */
   readonly bytesOut: number;
+  /**
+   * Datagrams that had arrived and were dropped, because they were not received in time: those of the emulated backend's
+   * queue. What the system drops before (in its own, the kernel backend's only queue) it tells nobody.
+   */
+  readonly datagramsDropped: number;
   /** Turns that a budget stopped. */
   readonly budgetHits: number;
   /** Network errors of connections and listeners that nobody listened for. */

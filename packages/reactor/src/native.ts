@@ -130,11 +130,12 @@ export function loadCore(): Core | string {
 }
 
 function load(): Core | string {
-  if (process.env.FDSET_NATIVE === 'off') return 'FDSET_NATIVE is off';
+  if (process.env.FDSET_NATIVE === 'off') return 'FDSET_NATIVE is off: the native core is not loaded';
   // These runtimes end their process when they open a binary that uses libuv: they must not even try.
-  if (process.versions.bun !== undefined) return 'Bun has no libuv';
-  if (process.versions.deno !== undefined) return 'Deno has no libuv';
-  if (process.platform !== 'linux') return `there is no native core for ${process.platform} yet`;
+  const { bun, deno } = process.versions;
+  if (bun !== undefined) return withoutLibuv('Bun', bun);
+  if (deno !== undefined) return withoutLibuv('Deno', deno);
+  if (process.platform !== 'linux') return `there is no native core for ${process.platform} yet, only for linux`;
   const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../native');
   const require = createRequire(import.meta.url);
   // Another build of the core: one with sanitizers, which scripts/sanitize.mjs makes.
@@ -143,9 +144,17 @@ function load(): Core | string {
     if (other) return require(path.resolve(other)) as Core;
     return (require('node-gyp-build') as (folder: string) => Core)(folder);
   } catch (error) {
-    const [reason] = (error as Error).message.split('\n');
-    return other ? `FDSET_CORE cannot be loaded (${reason})` : `the native core is not built (${reason})`;
+    const [reason = ''] = (error as Error).message.split('\n');
+    if (other) return `FDSET_CORE cannot be loaded: ${reason}`;
+    // What node-gyp-build says where it finds nothing to open.
+    return reason.startsWith('No native build')
+      ? `the native core is not built here, npx fdset-native build does it: ${reason}`
+      : `the native core cannot be loaded: ${reason}`;
   }
+}
+
+function withoutLibuv(runtime: string, version: string): string {
+  return `${runtime} ${version} has no libuv, which the native core needs`;
 }
 
 /**

@@ -130,7 +130,11 @@ export class Reactor<Context = {}> {
     this.#checkOpen();
     const type = oneOf('type', options.type ?? 'stream', ['stream', 'datagram', 'seqpacket', 'raw'] as const);
     const family = oneOf('family', options.family ?? 'ipv4', ['ipv4', 'ipv6', 'unix'] as const);
-    return this.#backend.socket({ type, family, protocol: options.protocol ?? 0 });
+    const protocol = options.protocol ?? 0;
+    // The system's numbers are ints.
+    if (!Number.isInteger(protocol) || (protocol | 0) !== protocol)
+      throw misuse('ERR_REACTOR_ARGUMENT', `protocol must be an integer, got ${describe(protocol)}`);
+    return this.#backend.socket({ type, family, protocol });
   }
 
   /** Two sockets that are connected with each other (capability `socketPair`). */

@@ -25,7 +25,7 @@ function select(choice: BackendChoice, dress: (core: Core) => Core = (core) => c
   if (typeof choice === 'object' && choice !== null) return choice;
   const fromEnvironment = choice === 'auto' ? process.env.FDSET_BACKEND : undefined;
   const name = fromEnvironment ?? choice;
-  const asked = fromEnvironment === undefined ? 'asked for' : 'asked for by FDSET_BACKEND';
+  const asked = `asked for by ${fromEnvironment === undefined ? 'the option backend' : 'FDSET_BACKEND'}`;
   if (name === 'emulated') return new EmulatedBackend(asked);
   const core = loadCore();
   if (name === 'kernel') {

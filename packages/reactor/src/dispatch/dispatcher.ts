@@ -48,7 +48,7 @@ export class Dispatcher implements RegistrationHost, SelectHost, SlotHost, Deliv
   readonly slots: SlotTable;
   readonly delivery: Delivery;
   readonly counters: TurnCounters = { turns: 0, events: 0, stale: 0, parked: 0, budgetHits: 0 };
-  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, accepts: 0 };
+  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, accepts: 0, datagramsDropped: 0 };
   readonly turnTimes = new TurnTimes();
   /** A handler threw, or its promise was rejected. */
   readonly failed: FailurePolicy;

@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { type Address, checkAddress, type Family, isUnixAddress, toLiteral } from '../../address.js';
 import { misuse, notSupported, socketError } from '../../errors.js';
 import { emulatedCapabilities } from './capabilities.js';
+import { findInterface, zoneOf } from './interfaces.js';
 
 /** `sun_path` less its final NUL: unix(7); 104 bytes on the BSDs and macOS. */
 const LONGEST_PATH = { linux: 107, win32: Number.POSITIVE_INFINITY }[process.platform as string] ?? 103;
@@ -29,12 +30,13 @@ export function toEndpoint(value: unknown, family: Family, verb: string): Addres
   return { host: family === 'ipv6' ? withZone(host, address.scopeId, verb) : host, port: address.port };
 }
 
-// libuv resolves a zone by the interface's name only.
+// libuv resolves a zone by the interface's name only; a wrong one would mean no zone at all.
 function withZone(host: string, scopeId: number | undefined, verb: string): string {
-  if (scopeId === undefined || scopeId === 0 || host.includes('%')) return host;
-  for (const [name, entries] of Object.entries(networkInterfaces()))
-    if (entries?.some((entry) => entry.family === 'IPv6' && entry.scopeid === scopeId)) return `${host}%${name}`;
-  throw socketError('ENODEV', verb, { host, port: 0 });
+  const zone = host.indexOf('%');
+  if (zone === -1 && (scopeId === undefined || scopeId === 0)) return host;
+  const literal = zone === -1 ? host : host.slice(0, zone);
+  const found = findInterface(zone === -1 ? String(scopeId) : host.slice(zone + 1), verb);
+  return found === null ? literal : `${literal}%${zoneOf(found)}`;
 }
 
 /** The address that Node tells of a socket; `undefined` where it tells none. */
@@ -42,9 +44,12 @@ export function fromEndpoint(host: string | undefined, port: number | undefined)
   if (host === undefined || port === undefined) return undefined;
   const zone = host.indexOf('%');
   if (zone === -1) return { host, port };
-  const scopeId = networkInterfaces()[host.slice(zone + 1)]?.find((entry) => entry.family === 'IPv6')?.scopeid;
   const address = { host: host.slice(0, zone), port };
-  return scopeId === undefined ? address : { ...address, scopeId };
+  const entries = networkInterfaces()[host.slice(zone + 1)];
+  // Its other addresses have no scope.
+  for (const entry of entries ?? [])
+    if (entry.family === 'IPv6' && entry.scopeid !== 0) return { ...address, scopeId: entry.scopeid };
+  return address;
 }
 
 /** What `getsockname(2)` tells of a socket that was never bound. */

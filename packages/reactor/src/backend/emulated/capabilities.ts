@@ -1,9 +1,14 @@
-/** What node:net can do, on this version of Node and this platform. */
+/** What node:net and node:dgram can do, on this version of Node and this platform. */
+import { Socket } from 'node:net';
 import type { Capabilities } from '../backend.js';
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+const { node, bun, deno } = process.versions;
+const [major = 0, minor = 0] = node.split('.').map(Number);
+/** Bun and Deno tell the version of a Node whose every option they do not have. */
+const isNode = bun === undefined && deno === undefined;
 
 function nodeHas(...since: [major: number, minor: number][]): boolean {
+  if (!isNode) return false;
   return since.some(([a, b], i) => (i === since.length - 1 ? major > a : false) || (major === a && minor >= b));
 }
 
@@ -29,4 +34,10 @@ export const emulatedCapabilities: Capabilities = Object.freeze({
   adopt: false,
   blocking: false,
   selectSync: false,
+});
+
+/** Named options that came to node:net later than the Node that this package asks for. */
+export const features = Object.freeze({
+  keepAliveProbes: isNode && Socket.prototype.setKeepAlive.length >= 4,
+  typeOfService: isNode && 'setTypeOfService' in Socket.prototype,
 });

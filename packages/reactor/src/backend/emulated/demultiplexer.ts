@@ -1,7 +1,7 @@
 /** select's three sets, kept up to date by the sockets themselves: a wait costs what is ready, not what is watched. */
 import { describe, misuse, notSupported, socketError } from '../../errors.js';
 import type { BackendSocket, Demultiplexer } from '../backend.js';
-import { type ReadinessSink, SocketState } from './socket-state.js';
+import { BaseSocket, type ReadinessSink } from './base-socket.js';
 
 /** The triples that one `wait` can report. What is beyond keeps its place, and the driver starts another turn. */
 const MAX_TRIPLES = 1024;
@@ -17,7 +17,7 @@ export class EmulatedDemultiplexer implements Demultiplexer, ReadinessSink {
   live = 0;
   readonly #wake: () => void;
   /** Its length is a power of two. */
-  #ring: (SocketState | null)[] = new Array(64).fill(null);
+  #ring: (BaseSocket | null)[] = new Array(64).fill(null);
   #first = 0;
   #size = 0;
 
@@ -27,7 +27,7 @@ export class EmulatedDemultiplexer implements Demultiplexer, ReadinessSink {
   }
 
   watch(socket: BackendSocket, slot: number, generation: number, interest: number): void {
-    if (!(socket instanceof SocketState))
+    if (!(socket instanceof BaseSocket))
       throw misuse('ERR_REACTOR_SOCKET', `the emulated backend watches its own sockets, got ${describe(socket)}`);
     if (interest !== 0 && socket.closed) throw socketError('EBADF', 'watch');
     socket.slot = slot;
@@ -37,7 +37,7 @@ export class EmulatedDemultiplexer implements Demultiplexer, ReadinessSink {
   }
 
   /** A socket's readiness or interest is another one than before. */
-  changed(socket: SocketState): void {
+  changed(socket: BaseSocket): void {
     const live = (socket.readiness & socket.interest) !== 0;
     if (live === socket.live) return;
     socket.live = live;
@@ -71,7 +71,7 @@ export class EmulatedDemultiplexer implements Demultiplexer, ReadinessSink {
     if (timeoutMs !== 0) throw notSupported('select', 'selectSync', 'emulated');
     let count = 0;
     for (let i = 0; i < sockets.length; i++) {
-      const mask = masks[i]! & (sockets[i] as unknown as SocketState).readiness;
+      const mask = masks[i]! & (sockets[i] as unknown as BaseSocket).readiness;
       masks[i] = mask;
       if (mask !== 0) count++;
     }
@@ -88,14 +88,14 @@ export class EmulatedDemultiplexer implements Demultiplexer, ReadinessSink {
     this.live = 0;
   }
 
-  #push(socket: SocketState): void {
+  #push(socket: BaseSocket): void {
     if (this.#size === this.#ring.length) this.#grow();
     this.#ring[(this.#first + this.#size) & (this.#ring.length - 1)] = socket;
     this.#size++;
     socket.inRing = true;
   }
 
-  #shift(): SocketState {
+  #shift(): BaseSocket {
     const socket = this.#ring[this.#first]!;
     this.#ring[this.#first] = null;
     this.#first = (this.#first + 1) & (this.#ring.length - 1);

@@ -1,17 +1,19 @@
-/** The backend of every platform where Node runs: stream sockets of node:net, with the BSD verbs' meaning. */
-import { misuse, noDatagrams, notSupported, socketError } from '../../errors.js';
+/** The backend of every platform where Node runs: sockets of node:net and node:dgram, with the BSD verbs' meaning. */
+import { misuse, notSupported, socketError } from '../../errors.js';
 import type { Backend, BackendHost, BackendSocket, SocketSpec } from '../backend.js';
 import { emulatedCapabilities } from './capabilities.js';
+import { EmulatedDatagramSocket } from './datagram-socket.js';
 import { EmulatedDemultiplexer } from './demultiplexer.js';
 import { EmulatedDriver } from './driver.js';
 import { EmulatedSocket } from './socket.js';
 
 const IPPROTO_TCP = 6;
+const IPPROTO_UDP = 17;
 
 /**
- * Sockets of node:net, TCP over IPv4 and IPv6 and unix streams, with select's three sets made of their events. Readiness
- * is synthetic: Node reads ahead, up to some 192 KiB a socket, and `recv` gives what it has read. Beyond the contract
- * of {@link Backend} this backend promises:
+ * Sockets of node:net (TCP over IPv4 and IPv6, unix streams) and of node:dgram (UDP), with select's three sets made of
+ * their events. Readiness is synthetic: Node reads ahead, up to some 192 KiB a stream, and `recv` gives what it has read.
+ * Beyond the contract of {@link Backend} this backend promises of streams:
  *
  *  - `send` copies what it takes: at most the high-water mark (64 KiB) less what Node has queued. It would-blocks while
  *    connecting. A socket whose queue was full is writable again when the queue is empty.
@@ -32,6 +34,25 @@ const IPPROTO_TCP = 6;
  *  - `shutdown('read')`: what was read before can still be received, what comes after it is thrown away.
  *  - `MSG_PEEK` looks at what is buffered; `MSG_MORE` is accepted and changes nothing.
  *  - A listening unix socket removes its path when it is closed, as node:net does.
+ *
+ * Of datagram sockets:
+ *
+ *  - Under Node `bind` and `connect` have happened when they return, and `connect` answers `'connected'`; other runtimes
+ *    take a tick, and meanwhile a send would block. A bind that fails is told as that of a stream is: by the next verb.
+ *    A socket that sends or connects without being bound is bound first. `settled` waits.
+ *  - Node receives whether anybody asks or not, and cannot be paused. A socket keeps 4096 datagrams of 4 MiB together at
+ *    most; what comes beyond is dropped, and counted in `datagramsDropped` of the metrics.
+ *  - What the system refuses to send (`EACCES`, `ENETUNREACH`, `ECONNREFUSED` of the datagram before) Node tells in the
+ *    next tick: the socket is then READABLE and ERROR, and the next verb throws it once, or `takeError` returns it. What
+ *    is wrong by itself (`EMSGSIZE`, `EDESTADDRREQ`) is thrown at once. At most 1024 datagrams are sent in one tick.
+ *  - `sendTo` of a connected socket to another than its peer is `EISCONN`, as on the BSDs.
+ *  - Options and groups set before it is bound are kept until then; a refusal is told by the next verb. `reuseAddress`,
+ *    `reusePort` and `ipv6Only` cannot be changed afterwards (`EINVAL`). Those that Node cannot be asked for are read as
+ *    they were set, or as the system begins.
+ *  - An interface is known by its index only where it has a link-local address.
+ *
+ * Of both:
+ *
  *  - An open socket, watched or not, does not keep the process alive: `hold` does. Except while a connect is undecided or
  *    sent bytes are queued: libuv waits for those.
  */
@@ -58,7 +79,10 @@ export class EmulatedBackend implements Backend {
   socket(spec: SocketSpec): BackendSocket {
     if (this.#host === null) throw misuse('ERR_REACTOR_BACKEND', 'socket() was called before attach()');
     const { type, family, protocol } = spec;
-    if (type === 'datagram' && family !== 'unix') throw noDatagrams('socket', this.name);
+    if (type === 'datagram' && (family === 'ipv4' || family === 'ipv6')) {
+      if (protocol !== 0 && protocol !== IPPROTO_UDP) throw socketError('EPROTONOSUPPORT', 'socket');
+      return new EmulatedDatagramSocket(family, this.#host, this.demultiplexer);
+    }
     if (type !== 'stream') throw notSupported('socket', type === 'datagram' ? 'unixDatagram' : type, this.name);
     if (family === 'pipe') throw notSupported('socket', 'pipe', this.name);
     if (protocol !== 0 && (protocol !== IPPROTO_TCP || family === 'unix'))

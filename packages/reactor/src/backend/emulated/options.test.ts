@@ -3,6 +3,7 @@ import net from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
 import { MSG_MORE, MSG_OOB, MSG_PEEK, READABLE, WRITABLE } from '../../readiness.js';
 import type { BackendSocket } from '../backend.js';
+import { features } from './capabilities.js';
 import { codeOf, host, hostEachTest, into, plainPeer, plainServer } from './test-host.js';
 
 hostEachTest();
@@ -19,10 +20,38 @@ describe('options', () => {
     socket.connect({ host: '127.0.0.1', port });
     await host.ready(socket, WRITABLE);
     expect(noDelay.mock.calls).toEqual([[true]]);
-    expect(keepAlive.mock.calls).toEqual([[true, 30_000]]);
+    // Newer Nodes pass on how often it probes, too: without, libuv would do it once a second.
+    expect(keepAlive.mock.calls).toEqual([features.keepAliveProbes ? [true, 30_000, 75_000, 9] : [true, 30_000]]);
     expect(socket.getOption('keepAliveIdle')).toBe(30);
     socket.setOption('noDelay', false);
     expect(noDelay.mock.lastCall).toEqual([false]);
+    vi.restoreAllMocks();
+  });
+
+  test('how keep-alive probes, and the type of service, are set where this Node can', async () => {
+    const { socket } = await host.accepted();
+    const rows = [
+      ['keepAliveInterval', 7, features.keepAliveProbes],
+      ['keepAliveCount', 4, features.keepAliveProbes],
+      ['tos', 16, features.typeOfService],
+    ] as const;
+    for (const [name, value, here] of rows) {
+      if (!here) {
+        expect(() => socket.setOption(name, value)).toThrow("lacks the capability 'rawOptions'");
+        continue;
+      }
+      const setter = name === 'tos' ? 'setTypeOfService' : 'setKeepAlive';
+      const set = vi.spyOn(net.Socket.prototype as unknown as Record<string, () => unknown>, setter);
+      socket.setOption('keepAlive', true);
+      socket.setOption(name, value);
+      expect(socket.getOption(name)).toBe(value);
+      expect(set.mock.lastCall).toContain(name === 'keepAliveInterval' ? 7000 : value);
+      // The type of service is the one that Node reads back from the system.
+      const stream = set.mock.contexts.at(-1) as unknown as { getTypeOfService?(): number };
+      if (name === 'tos') expect(stream.getTypeOfService?.()).toBe(16);
+      expect(codeOf(() => socket.setOption(name, 1000_000))).toBe('ERR_REACTOR_ARGUMENT');
+      expect(codeOf(() => host.socket('unix').getOption(name))).toBe('ENOTSUP');
+    }
     vi.restoreAllMocks();
   });
 

@@ -3,8 +3,10 @@ import type { Socket as NetSocket } from 'node:net';
 import type { Address, Family } from '../../address.js';
 import { type SocketError, socketError } from '../../errors.js';
 import { ERROR, HANGUP, READ_CLOSED, READABLE, WRITABLE } from '../../readiness.js';
+import type { BackendHost } from '../backend.js';
 import type { AcceptOwner, AcceptQueue } from './accept-queue.js';
 import { fromEndpoint } from './addresses.js';
+import { BaseSocket, type ReadinessSink } from './base-socket.js';
 import { toSocketError } from './failures.js';
 import { Inbox } from './inbox.js';
 import { OptionStore } from './options.js';
@@ -39,32 +41,7 @@ export const CONNECTED = 4;
 export const BROKEN = 5;
 export const CLOSED = 6;
 
-/** Hears that a socket's `readiness` is another one. */
-export interface ReadinessSink {
-  changed(socket: SocketState): void;
-}
-
-interface Waiter {
-  resolve(): void;
-  reject(error: SocketError): void;
-}
-
-const NOBODY: Waiter[] = [];
-
-export abstract class SocketState implements StreamOwner, AcceptOwner<SocketState> {
-  readonly family: Family;
-
-  // The demultiplexer's: the watch, whether it is ready for what it is watched for, and whether it stands in the ring.
-  slot = -1;
-  generation = 0;
-  interest = 0;
-  live = false;
-  inRing = false;
-
-  /** What is ready now, hints included. Like Linux, a socket that was never connected is told as hung up. */
-  readiness = READABLE | WRITABLE | HANGUP;
-
-  protected readonly sink: ReadinessSink;
+export abstract class SocketState extends BaseSocket implements StreamOwner, AcceptOwner<SocketState> {
   protected readonly options = new OptionStore();
   protected readonly inbox = new Inbox();
   protected state = FRESH;
@@ -84,14 +61,12 @@ export abstract class SocketState implements StreamOwner, AcceptOwner<SocketStat
   protected readShut = false;
   protected writeShut = false;
   protected paused = false;
-  /** Who waits for the outcome of a listen. */
-  protected waiters: Waiter[] = NOBODY;
   /** The queue of what was sent has reached its limit, and is not empty again yet. */
   protected full = false;
 
-  constructor(family: Family, sink: ReadinessSink) {
-    this.family = family;
-    this.sink = sink;
+  constructor(family: Family, host: BackendHost, sink: ReadinessSink) {
+    // Like Linux, a socket that was never connected is told as hung up.
+    super(family, host, sink, READABLE | WRITABLE | HANGUP);
   }
 
   get closed(): boolean {
@@ -169,7 +144,7 @@ export abstract class SocketState implements StreamOwner, AcceptOwner<SocketStat
   onQueue(): void {
     this.state = LISTENING;
     this.refresh();
-    if (this.waiters !== NOBODY) for (const waiter of this.#takeWaiters()) waiter.resolve();
+    this.tellWaiters(null);
   }
 
   onListenFailure(error: NodeJS.ErrnoException): void {
@@ -178,8 +153,7 @@ export abstract class SocketState implements StreamOwner, AcceptOwner<SocketStat
       const failure = toSocketError(error, 'listen', this.bound ?? undefined);
       this.state = FRESH;
       this.queue = this.bound = null;
-      if (this.waiters === NOBODY) this.pending = failure;
-      else this.rejectWaiters(failure);
+      if (!this.tellWaiters(failure)) this.pending = failure;
     }
     this.refresh();
   }
@@ -187,20 +161,7 @@ export abstract class SocketState implements StreamOwner, AcceptOwner<SocketStat
   /** See `BackendSocket.settled`. */
   settled(): Promise<void> {
     if (this.state === FRESH && this.pending !== null) return Promise.reject(this.takePending());
-    if (this.state !== STARTING) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.waiters = [...this.waiters, { resolve, reject }];
-    });
-  }
-
-  protected rejectWaiters(error: SocketError): void {
-    for (const waiter of this.#takeWaiters()) waiter.reject(error);
-  }
-
-  #takeWaiters(): Waiter[] {
-    const { waiters } = this;
-    this.waiters = NOBODY;
-    return waiters;
+    return this.state === STARTING ? this.outcome() : Promise.resolve();
   }
 
   /** The pending error, which is thereby told. */

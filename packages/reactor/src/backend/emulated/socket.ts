@@ -1,29 +1,16 @@
 /** What is asked of a socket: the BSD verbs over node:net's stream sockets. */
 import type { Socket as NetSocket } from 'node:net';
 import { isUint8Array } from 'node:util/types';
-import type { Address, Family } from '../../address.js';
+import type { Address } from '../../address.js';
 import { checkBacklog, checkChunks, checkFlags, checkRange, isRange } from '../../arguments.js';
-import type { DatagramBatch } from '../../datagram-batch.js';
-import { receiveEach, sendEach } from '../../datagram-loop.js';
-import { describe, misuse, noDatagrams, notSupported, type SocketError, socketError } from '../../errors.js';
+import { describe, misuse, notSupported, type SocketError, socketError } from '../../errors.js';
 import { MSG_MORE, MSG_OOB, MSG_PEEK, WOULD_BLOCK } from '../../readiness.js';
-import type { Socket, SocketOptions } from '../../socket.js';
-import type { BackendHost, BackendSocket } from '../backend.js';
+import type { ReceivedDatagram, Socket, SocketOptions } from '../../socket.js';
+import type { BackendSocket } from '../backend.js';
 import { AcceptQueue } from './accept-queue.js';
 import { fromEndpoint, toEndpoint, unboundAddress } from './addresses.js';
-import { emulatedCapabilities } from './capabilities.js';
 import { CopyBlock, copyBytes } from './copy.js';
-import {
-  BROKEN,
-  CLOSED,
-  CONNECTED,
-  CONNECTING,
-  FRESH,
-  LISTENING,
-  type ReadinessSink,
-  SocketState,
-  STARTING,
-} from './socket-state.js';
+import { BROKEN, CLOSED, CONNECTED, CONNECTING, FRESH, LISTENING, SocketState, STARTING } from './socket-state.js';
 import { awaitDrain, closeStream, createStream, failStream, resetStream, SEND_LIMIT } from './stream.js';
 
 /** The most that `receive` gives at once. */
@@ -36,17 +23,10 @@ const copies = new CopyBlock();
 /** A stream socket of the emulated backend. What it promises stands at {@link EmulatedBackend}. */
 export class EmulatedSocket extends SocketState implements BackendSocket {
   readonly type = 'stream';
-  readonly host: BackendHost;
-  watch: object | null = null;
   /** Node may have bytes of ours that the system has not. */
   #queued = false;
   /** Kept once known: Node forgets it when the stream is closed. */
   #local: Address | undefined = undefined;
-
-  constructor(family: Family, host: BackendHost, sink: ReadinessSink) {
-    super(family, sink);
-    this.host = host;
-  }
 
   get listening(): boolean {
     return this.state === STARTING || this.state === LISTENING;
@@ -62,10 +42,6 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
 
   get remoteAddress(): Address | undefined {
     return this.state === CLOSED ? undefined : this.remote;
-  }
-
-  fileno(): number {
-    return -1;
   }
 
   bind(address: Address): void {
@@ -286,10 +262,6 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
     this.#close(true);
   }
 
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
   #close(abortive: boolean): void {
     if (this.state === CLOSED) return;
     this.host.closing(this);
@@ -297,6 +269,7 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
   }
 
   #drop(abortive: boolean): void {
+    const starting = this.state === STARTING;
     this.state = CLOSED;
     this.interest = 0;
     this.readiness = 0;
@@ -308,7 +281,8 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
       if (abortive) resetStream(stream, this.family !== 'unix');
       else closeStream(stream);
     }
-    this.rejectWaiters(socketError('EBADF', 'listen'));
+    // An error costs a stack trace: none is made for the many that nobody waits for.
+    if (starting) this.tellWaiters(socketError('EBADF', 'listen'));
     // The reactor has never seen these. The kernel resets them, too.
     if (queue !== null) for (const waiting of queue.close()) (waiting as EmulatedSocket).#drop(true);
   }
@@ -321,36 +295,25 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
   setOption<K extends keyof SocketOptions>(name: K, value: SocketOptions[K]): void {
     if (this.state === CLOSED) throw socketError('EBADF', 'setsockopt');
     const stream = this.state === CONNECTED ? this.stream : null;
-    this.options.set(name, value, this.family, emulatedCapabilities.reusePort, stream);
+    this.options.set(name, value, this.family, stream);
   }
 
-  atMark(): never {
-    this.#refuse('sockatmark', 'oob');
-  }
-
-  recvFrom(): never {
-    this.#refuseDatagrams('recvfrom');
+  /** On a stream it is `recv` with the peer's address. */
+  recvFrom(into: Uint8Array, flags = 0): ReceivedDatagram | null {
+    const bytes = this.recv(into, 0, undefined, flags);
+    return bytes === WOULD_BLOCK ? null : { bytes, address: this.remote ?? { path: '' }, truncated: false };
   }
 
   sendTo(): never {
     this.#refuseDatagrams('sendto');
   }
 
-  recvBatch(batch: DatagramBatch): number {
-    return receiveEach(this, batch);
+  recvBatch(): never {
+    this.#refuseDatagrams('recvmmsg');
   }
 
-  sendBatch(batch: DatagramBatch, start?: number, end?: number): number {
-    if (this.state === CLOSED) throw socketError('EBADF', 'sendmmsg');
-    return sendEach(this, batch, start, end);
-  }
-
-  sendDescriptors(): never {
-    this.#refuse('sendmsg', 'descriptorPassing');
-  }
-
-  recvDescriptors(): never {
-    this.#refuse('recvmsg', 'descriptorPassing');
+  sendBatch(): never {
+    this.#refuseDatagrams('sendmmsg');
   }
 
   joinGroup(): never {
@@ -361,43 +324,10 @@ export class EmulatedSocket extends SocketState implements BackendSocket {
     this.#refuseDatagrams('setsockopt');
   }
 
-  getRawOption(): never {
-    this.#refuse('getsockopt', 'rawOptions');
-  }
-
-  setRawOption(): never {
-    this.#refuse('setsockopt', 'rawOptions');
-  }
-
-  detach(): never {
-    this.#refuse('detach', 'rawDescriptors');
-  }
-
-  async transfer(): Promise<never> {
-    this.#refuse('transfer', 'rawDescriptors');
-  }
-
-  recvSync(): never {
-    this.#refuse('recvSync', 'blocking');
-  }
-
-  sendAllSync(): never {
-    this.#refuse('sendAllSync', 'blocking');
-  }
-
-  acceptSync(): never {
-    this.#refuse('acceptSync', 'blocking');
-  }
-
-  connectSync(): never {
-    this.#refuse('connectSync', 'blocking');
-  }
-
   #refuseDatagrams(verb: string): never {
-    throw this.state === CLOSED ? socketError('EBADF', verb) : noDatagrams(verb, 'emulated');
-  }
-
-  #refuse(verb: string, capability: string): never {
-    throw this.state === CLOSED ? socketError('EBADF', verb) : notSupported(verb, capability, 'emulated');
+    if (this.state === CLOSED) throw socketError('EBADF', verb);
+    const error = socketError('ENOTSUP', verb);
+    error.message = `${verb} ENOTSUP: a stream socket of the emulated backend carries no datagrams`;
+    throw error;
   }
 }

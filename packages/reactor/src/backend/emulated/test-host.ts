@@ -8,7 +8,7 @@ import type { BackendHost, BackendSocket } from '../backend.js';
 import { EmulatedBackend } from './emulated.js';
 
 class TestHost implements BackendHost {
-  readonly traffic = { bytesIn: 0, bytesOut: 0, accepts: 0 };
+  readonly traffic = { bytesIn: 0, bytesOut: 0, accepts: 0, datagramsDropped: 0 };
   readonly backend = new EmulatedBackend('test');
   capacity = 64;
   turns = 0;

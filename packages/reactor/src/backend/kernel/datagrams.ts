@@ -1,7 +1,7 @@
 /** Batches of datagrams by recvmmsg(2) and sendmmsg(2). */
 import type { Address, Family } from '../../address.js';
 import { checkSpan, type DatagramBatch, memoryOf } from '../../datagram-batch.js';
-import { misuse, SocketError, socketError } from '../../errors.js';
+import { SocketError, socketError } from '../../errors.js';
 import { BAD_ARGUMENT, type Core } from '../../native.js';
 import { toCoreAddress } from './addresses.js';
 
@@ -10,7 +10,6 @@ export function receiveBatch(core: Core, fd: number, batch: DatagramBatch): numb
   const memory = memoryOf(batch, 'recvBatch');
   const count = core.recvBatch(fd, memory.payloads, memory.stride, memory.addresses, memory.headers);
   memory.received(Math.max(count, 0), core.decodeAddress);
-  if (count === BAD_ARGUMENT) throw transferred('recvBatch');
   return count;
 }
 
@@ -27,9 +26,7 @@ export function sendBatch(
   checkSpan(memory, start, end);
   memory.encode(start, end, (into, address) => encode(core, into, address, family));
   const { payloads, stride, addresses, headers } = memory;
-  const count = core.sendBatch(fd, payloads, stride, addresses, headers, start, end);
-  if (count === BAD_ARGUMENT) throw transferred('sendBatch');
-  return count;
+  return core.sendBatch(fd, payloads, stride, addresses, headers, start, end);
 }
 
 function encode(core: Core, into: Uint8Array, address: Address, family: Family): number {
@@ -39,8 +36,4 @@ function encode(core: Core, into: Uint8Array, address: Address, family: Family):
   if (length === BAD_ARGUMENT) throw socketError('ENAMETOOLONG', 'sendmmsg', address);
   if (length < 0) throw new SocketError(length, 'sendmmsg', address);
   return length;
-}
-
-function transferred(verb: string): TypeError {
-  return misuse('ERR_REACTOR_BUFFER', `${verb}: the batch's memory was transferred to another thread`);
 }

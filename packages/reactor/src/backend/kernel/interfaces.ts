@@ -1,7 +1,7 @@
 /** Network interfaces, as users name them: by name, by index, or by one of their addresses. */
 import { isIP, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { describe, misuse, type SocketError, socketError } from '../../errors.js';
+import { describe, misuse, noInterface } from '../../errors.js';
 import type { Core } from '../../native.js';
 
 /**
@@ -32,10 +32,4 @@ function nameWith(address: string): string | undefined {
     entries?.some((entry) => entry.address === address),
   );
   return found?.[0];
-}
-
-function noInterface(given: string, syscall: string): SocketError {
-  const error = socketError('ENODEV', syscall);
-  error.message = `${syscall} ENODEV: there is no interface ${describe(given)}`;
-  return error;
 }

@@ -2,7 +2,7 @@
 import { constants as os } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { Family } from '../../address.js';
-import { describe, misuse, SocketError, socketError } from '../../errors.js';
+import { misuse, SocketError, socketError } from '../../errors.js';
 import { BAD_ARGUMENT, type Core } from '../../native.js';
 import type { SocketType } from '../../socket.js';
 import type {
@@ -102,8 +102,6 @@ export class KernelBackend implements Backend, Demultiplexer, Driver {
 
   socket(spec: SocketSpec): BackendSocket {
     const fd = this.#core.socket(FAMILY_CODE[spec.family], TYPE_CODE[spec.type], spec.protocol);
-    if (fd === BAD_ARGUMENT)
-      throw misuse('ERR_REACTOR_ARGUMENT', `protocol must be an integer, got ${describe(spec.protocol)}`);
     if (fd < 0) throw new SocketError(fd, 'socket');
     return new KernelSocket({ context: this.#sockets(), type: spec.type, family: spec.family }, fd);
   }

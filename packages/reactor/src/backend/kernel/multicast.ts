@@ -1,7 +1,8 @@
 /** Multicast groups, and the interface that multicasts leave by. */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import type { Family } from '../../address.js';
-import { describe, misuse, SocketError, socketError } from '../../errors.js';
+import { SocketError, socketError } from '../../errors.js';
+import { checkGroup } from '../../groups.js';
 import type { Core } from '../../native.js';
 import type { GroupOptions } from '../../socket.js';
 import { FAMILY_CODE } from './addresses.js';
@@ -19,24 +20,13 @@ export function changeGroup(
   const verb = join ? 'joinGroup' : 'leaveGroup';
   if (fd < 0) throw socketError('EBADF', 'setsockopt');
   if (family !== 'ipv4' && family !== 'ipv6') throw socketError('ENOTSUP', 'setsockopt');
-  checkHost(group, 'group', family, verb);
-  if (typeof options !== 'object' || options === null)
-    throw misuse('ERR_REACTOR_ARGUMENT', `${verb}: options are { interface, source }, got ${describe(options)}`);
+  checkGroup(group, options, family, verb);
   const index = interfaceIndex(core, options.interface ?? '', 'setsockopt');
   const kind = FAMILY_CODE[family];
   let result: number;
   if (options.source === undefined) result = core.group(fd, Number(join), index, kind, group);
-  else {
-    checkHost(options.source, 'source', family, verb);
-    result = core.group(fd, Number(join), index, kind, group, options.source);
-  }
+  else result = core.group(fd, Number(join), index, kind, group, options.source);
   if (result < 0) throw new SocketError(result, 'setsockopt', { host: group, port: 0 });
-}
-
-function checkHost(value: unknown, name: string, family: 'ipv4' | 'ipv6', verb: string): void {
-  const literal = typeof value === 'string' && (family === 'ipv4' ? isIPv4(value) : isIPv6(value));
-  if (!literal || (value as string).includes('%'))
-    throw misuse('ERR_REACTOR_ADDRESS', `${verb}: ${name} must be an ${family} literal, got ${describe(value)}`);
 }
 
 /** The option `multicastInterface`: an IPv4 socket knows an address, an IPv6 socket an interface. */

@@ -1,4 +1,5 @@
 /** The named socket options, each with its level, its number and its own type. */
+import { checkSwitch, checkWithin } from '../../arguments.js';
 import { describe, misuse, outOfRange, SocketError } from '../../errors.js';
 import type { Core } from '../../native.js';
 import type { SocketOptions } from '../../socket.js';
@@ -108,21 +109,9 @@ export function setNamedOption(core: Core, fd: number, ipv6: boolean, option: st
     return;
   }
   const plain = named(option);
-  if (plain.kind === 'boolean') {
-    if (typeof value !== 'boolean')
-      throw misuse('ERR_REACTOR_ARGUMENT', `option ${option} takes a boolean, got ${describe(value)}`);
-  } else checkNumber(value, option, plain.kind);
+  if (plain.kind === 'boolean') checkSwitch(value, option);
+  else checkWithin(value, option, plain.kind);
   check(core.setOption(fd, ...numbers(core, plain, ipv6), Number(value)));
-}
-
-function checkNumber(value: unknown, option: string, [least, most]: readonly [number, number]): void {
-  if (typeof value !== 'number')
-    throw misuse('ERR_REACTOR_ARGUMENT', `option ${option} takes a number, got ${describe(value)}`);
-  if (!(Number.isInteger(value) && value >= least && value <= most))
-    throw outOfRange(
-      'ERR_REACTOR_ARGUMENT',
-      `option ${option} takes an integer from ${least} to ${most}, got ${value}`,
-    );
 }
 
 function getNumber(core: Core, fd: number, level: number, name: number): number {
@@ -170,7 +159,7 @@ function getMark(core: Core, fd: number): number {
 }
 
 function setMark(core: Core, fd: number, value: unknown): void {
-  checkNumber(value, 'mark', [0, 2 ** 32 - 1]);
+  checkWithin(value, 'mark', [0, 2 ** 32 - 1]);
   const { SOL_SOCKET, SO_MARK } = core.constants;
   check(core.setOption(fd, SOL_SOCKET as number, SO_MARK as number, (value as number) | 0));
 }

@@ -1,0 +1,1 @@
+export const LIMITS: Readonly<Record<string, Readonly<Record<string, string>>>>;
