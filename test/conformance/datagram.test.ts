@@ -135,31 +135,34 @@ describeBackends('datagrams', (stage) => {
     expect(client.recv(into)).toBe(0);
   });
 
-  check('with IP_RECVERR the errors stand in a queue, and takeError takes them one by one (89, U1)', async () => {
-    const reactor = stage.reactor();
-    const { socket, address } = bound(reactor);
-    const [one, two] = [bound(reactor), bound(reactor)];
-    one.socket.close();
-    two.socket.close();
-    const [IPPROTO_IP, IP_RECVERR] = [0, 11];
-    socket.setRawOption(IPPROTO_IP, IP_RECVERR, Buffer.from(Int32Array.of(1).buffer));
-    socket.sendTo(Buffer.from('x'), one.address);
-    await reactor.select([], [], [socket]);
-    const calls = new Log<string>();
-    // Sending is refused while an error is pending: that much the system tells of the first.
-    expect(thrown(() => socket.sendTo(Buffer.from('x'), two.address))).toMatchObject({ code: 'ECONNREFUSED' });
-    socket.sendTo(Buffer.from('x'), two.address);
-    reactor.register(socket, ERROR, (ready, _readiness, registration) => {
-      for (let error = ready.takeError(); error !== null; error = ready.takeError())
-        calls.add(`${error.code} ${error.port}`);
-      if (calls.entries.length >= 2) registration.unregister();
-    });
-    await calls.reaches(2);
-    expect(calls.entries).toEqual([`ECONNREFUSED ${one.address.port}`, `ECONNREFUSED ${two.address.port}`]);
-    expect(await reactor.select([], [], [socket], 0)).toEqual([[], [], []]);
-    socket.sendTo(Buffer.from('itself'), address);
-    expect(await textFrom(reactor, socket)).toBe('itself');
-  });
+  stage.needs('datagramBatch', 'rawOptions')(
+    'with IP_RECVERR the errors stand in a queue, and takeError takes them one by one (89, U1)',
+    async () => {
+      const reactor = stage.reactor();
+      const { socket, address } = bound(reactor);
+      const [one, two] = [bound(reactor), bound(reactor)];
+      one.socket.close();
+      two.socket.close();
+      const [IPPROTO_IP, IP_RECVERR] = [0, 11];
+      socket.setRawOption(IPPROTO_IP, IP_RECVERR, Buffer.from(Int32Array.of(1).buffer));
+      socket.sendTo(Buffer.from('x'), one.address);
+      await reactor.select([], [], [socket]);
+      const calls = new Log<string>();
+      // Sending is refused while an error is pending: that much the system tells of the first.
+      expect(thrown(() => socket.sendTo(Buffer.from('x'), two.address))).toMatchObject({ code: 'ECONNREFUSED' });
+      socket.sendTo(Buffer.from('x'), two.address);
+      reactor.register(socket, ERROR, (ready, _readiness, registration) => {
+        for (let error = ready.takeError(); error !== null; error = ready.takeError())
+          calls.add(`${error.code} ${error.port}`);
+        if (calls.entries.length >= 2) registration.unregister();
+      });
+      await calls.reaches(2);
+      expect(calls.entries).toEqual([`ECONNREFUSED ${one.address.port}`, `ECONNREFUSED ${two.address.port}`]);
+      expect(await reactor.select([], [], [socket], 0)).toEqual([[], [], []]);
+      socket.sendTo(Buffer.from('itself'), address);
+      expect(await textFrom(reactor, socket)).toBe('itself');
+    },
+  );
 
   check('to a broadcast address need the option broadcast (88)', async () => {
     const reactor = stage.reactor();
@@ -238,16 +241,19 @@ describeBackends('datagrams', (stage) => {
     expect(seen.entries).toEqual([3, null]);
   });
 
-  check('the flow information of an IPv6 address crosses, and comes back of getpeername', async () => {
-    const reactor = stage.reactor();
-    const server = bound(reactor, 'ipv6');
-    const client = owned(reactor.socket({ type: 'datagram', family: 'ipv6' }));
-    const [IPPROTO_IPV6, IPV6_FLOWINFO_SEND] = [41, 33];
-    client.setRawOption(IPPROTO_IPV6, IPV6_FLOWINFO_SEND, Buffer.from(Int32Array.of(1).buffer));
-    // The traffic class 0x20; a label would have to be leased.
-    client.connect({ ...server.address, flowInfo: 0x0200_0000 });
-    expect(client.remoteAddress).toEqual({ ...server.address, flowInfo: 0x0200_0000 });
-  });
+  stage.needs('datagramBatch', 'rawOptions')(
+    'the flow information of an IPv6 address crosses, and comes back of getpeername',
+    async () => {
+      const reactor = stage.reactor();
+      const server = bound(reactor, 'ipv6');
+      const client = owned(reactor.socket({ type: 'datagram', family: 'ipv6' }));
+      const [IPPROTO_IPV6, IPV6_FLOWINFO_SEND] = [41, 33];
+      client.setRawOption(IPPROTO_IPV6, IPV6_FLOWINFO_SEND, Buffer.from(Int32Array.of(1).buffer));
+      // The traffic class 0x20; a label would have to be leased.
+      client.connect({ ...server.address, flowInfo: 0x0200_0000 });
+      expect(client.remoteAddress).toEqual({ ...server.address, flowInfo: 0x0200_0000 });
+    },
+  );
 
   check('addresses of a wrong form or family are refused, and nothing is sent', async () => {
     const reactor = stage.reactor();
@@ -287,10 +293,12 @@ describeBackends('datagrams', (stage) => {
       expect(error).toBeInstanceOf(kind);
       expect(error.message).toContain(message);
     }
-    expect(thrown(() => six.socket.sendTo(bytes, { host: 'fe80::1%nosuch', port: 9 }))).toMatchObject({
-      code: 'ENODEV',
-      message: expect.stringContaining("there is no interface 'nosuch'"),
-    });
+    // In memory there are no interfaces that a zone could name.
+    if (stage.backend !== 'simulated')
+      expect(thrown(() => six.socket.sendTo(bytes, { host: 'fe80::1%nosuch', port: 9 }))).toMatchObject({
+        code: 'ENODEV',
+        message: expect.stringContaining("there is no interface 'nosuch'"),
+      });
     expect(socket.recvFrom(Buffer.alloc(8))).toBeNull();
   });
 
