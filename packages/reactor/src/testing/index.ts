@@ -1,4 +1,5 @@
 /** For tests of what stands on a reactor: a network in memory that repeats itself, and checks of what was built. */
 export { SIMULATION_ERRORS, SimulationError, type SimulationErrorCode } from './errors.js';
+export { ExplorationError, type ExploreOptions, explore, type Program } from './explore.js';
 export type { NetworkFaults } from './faults.js';
 export { type RunOptions, SimulatedNetwork, type SimulatedNetworkOptions } from './network.js';
