@@ -3,3 +3,5 @@ export { SIMULATION_ERRORS, SimulationError, type SimulationErrorCode } from './
 export { ExplorationError, type ExploreOptions, explore, type Program } from './explore.js';
 export type { NetworkFaults } from './faults.js';
 export { type RunOptions, SimulatedNetwork, type SimulatedNetworkOptions } from './network.js';
+export { type RecordedConnection, type RecordedReceive, recordedConnection } from './recording.js';
+export { type ReplayedConnection, type ReplayOptions, replayConnection } from './replay-connection.js';

@@ -16,6 +16,18 @@ export interface LinkEnd {
   onMute(): void;
 }
 
+/** What a recording says of one direction, by places in its bytes, ascending. */
+export interface LinkScript {
+  /** No receive goes beyond one of these. */
+  readonly cuts: readonly number[];
+  /** No send goes beyond one of these. */
+  readonly parts: readonly number[];
+  /** A send from here would-blocks once. */
+  readonly stalls: readonly number[];
+}
+
+const NO_SCRIPT: LinkScript = { cuts: [], parts: [], stalls: [] };
+
 /** Of a window that is nearly shut, nothing is sent: the silly window syndrome of RFC 1122, 4.2.3.4. */
 const WINDOW_SHARE = 8;
 
@@ -28,6 +40,8 @@ const WINDOW_SHARE = 8;
  */
 export class Link {
   readonly id: number;
+  /** Where its receives and sends end whatever chance says: of a replayed recording. */
+  script: LinkScript = NO_SCRIPT;
   /** The byte that is received next. */
   read = 0;
   /** The byte that `send` takes next. */
@@ -53,6 +67,8 @@ export class Link {
   #muted = false;
   /** Where the urgent byte of the sender stands. */
   #marked: number | null = null;
+  /** How many of the script's stalls were met. */
+  #stalled = 0;
   /** When the wire is free for the next segment, and when the latest one arrives. */
   #free = 0;
   #arrives = 0;
@@ -78,6 +94,17 @@ export class Link {
     if (urgent) this.#marked = this.sent - 1;
     this.#unsent.push(bytes);
     this.transmit();
+  }
+
+  /** How many of `most` bytes one `send` takes; 0 where it would-blocks. The parts are chance's. */
+  grant(most: number): number {
+    const { decisions, chances } = this.#network;
+    if (this.script.stalls[this.#stalled] === this.sent) {
+      this.#stalled += 1;
+      return 0;
+    }
+    const end = firstBetween(this.script.parts, this.sent, this.sent + most);
+    return decisions.end('part', this.id, this.sent, end, chances.partialSends) - this.sent;
   }
 
   /** FIN, after all that was sent. */
@@ -194,7 +221,8 @@ export class Link {
     this.#passMark(inline);
     const { decisions, chances } = this.#network;
     const count = Math.min(most, this.#untilMark(inline));
-    return decisions.end('cut', this.id, this.read, this.read + count, chances.splits) - this.read;
+    const end = firstBetween(this.script.cuts, this.read, this.read + count);
+    return decisions.end('cut', this.id, this.read, end, chances.splits) - this.read;
   }
 
   /** Moves `count` bytes, of what {@link portion} has allowed. */
@@ -235,4 +263,16 @@ export class Link {
     this.read += 1;
     this.urgent = null;
   }
+}
+
+/** The first place within a range, or its end. */
+function firstBetween(places: readonly number[], from: number, to: number): number {
+  let low = 0;
+  let high = places.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((places[middle] as number) > from) high = middle;
+    else low = middle + 1;
+  }
+  return Math.min(places[low] ?? to, to);
 }

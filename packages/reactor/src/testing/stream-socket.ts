@@ -17,7 +17,7 @@ import {
 } from '../readiness.js';
 import type { ReceivedDatagram } from '../socket.js';
 import { destination, isWildcard, seenFrom, sourceFor, toEndpoint, unbound } from './addresses.js';
-import { Link, type LinkEnd } from './link.js';
+import { Link, type LinkEnd, type LinkScript } from './link.js';
 import { checkDirection, type Owner, SimulatedSocket } from './socket.js';
 import type { Happening } from './timeline.js';
 
@@ -49,6 +49,8 @@ const NAMES = ['FRESH', 'LISTENING', 'CONNECTING', 'CONNECTED', 'BROKEN'] as con
 
 export class StreamSocket extends SimulatedSocket implements LinkEnd {
   readonly type = 'stream';
+  /** What the other end of its connection is to experience, of who plays a recording; of a listening socket, each one's. */
+  playing: { readonly inbound: LinkScript; readonly outbound: LinkScript } | null = null;
   #state = FRESH;
   #peer: StreamSocket | null = null;
   #in: Link | null = null;
@@ -213,6 +215,7 @@ export class StreamSocket extends SimulatedSocket implements LinkEnd {
     accepted.options.inherit(this.options);
     accepted.local = this.#addressFor(client);
     accepted.remote = client.local === null ? { path: '' } : seenFrom(this.family, client.local);
+    accepted.playing = this.playing;
     accepted.#join(client);
     accepted.#state = CONNECTED;
     accepted.refresh();
@@ -239,6 +242,14 @@ export class StreamSocket extends SimulatedSocket implements LinkEnd {
     }
     this.#out = other.#in = new Link(this.network, this, other, isLocal);
     this.#in = other.#out = new Link(this.network, other, this, isLocal);
+    this.#play();
+    other.#play();
+  }
+
+  #play(): void {
+    if (this.playing === null) return;
+    (this.#out as Link).script = this.playing.inbound;
+    (this.#in as Link).script = this.playing.outbound;
   }
 
   /** Two sockets that are connected with each other. */
@@ -421,10 +432,7 @@ export class StreamSocket extends SimulatedSocket implements LinkEnd {
     if (count === 0) return 0;
     const room = this.options.sendBuffer - link.outstanding;
     if (room <= 0 || this.refuses) return WOULD_BLOCK;
-    const { decisions, chances } = this.network;
-    return (
-      decisions.end('part', link.id, link.sent, link.sent + Math.min(count, room), chances.partialSends) - link.sent
-    );
+    return link.grant(Math.min(count, room)) || WOULD_BLOCK;
   }
 
   get #peerReadShut(): boolean {
