@@ -32,9 +32,9 @@ interface Goal {
 export class NetworkConductor implements Conductor {
   readonly #clock: Clock;
   readonly #timeline: Timeline;
-  readonly #drivers: SimulatedDriver[] = [];
+  #drivers: SimulatedDriver[] = [];
   #goals: Goal[] = [];
-  #spinning: NodeJS.Immediate | null = null;
+  #spinning = false;
   /** Where the search for the next turn begins: each reactor in its turn. */
   #next = 0;
   #idleTurns = 0;
@@ -54,6 +54,11 @@ export class NetworkConductor implements Conductor {
 
   add(driver: SimulatedDriver): void {
     this.#drivers.push(driver);
+  }
+
+  remove(driver: SimulatedDriver): void {
+    this.#drivers = this.#drivers.filter((other) => other !== driver);
+    this.#next = 0;
   }
 
   now(): number {
@@ -126,12 +131,14 @@ export class NetworkConductor implements Conductor {
 
   /** Each step at the top of the stack, and after all promises that the one before has settled. */
   #spin(): void {
-    if (this.#spinning !== null || this.#goals.length === 0) return;
-    this.#spinning = setImmediate(this.#onSpin);
+    if (this.#spinning || this.#goals.length === 0) return;
+    this.#spinning = true;
+    if (this.#clock.follows) setTimeout(this.#onSpin, 1);
+    else setImmediate(this.#onSpin);
   }
 
   readonly #onSpin = (): void => {
-    this.#spinning = null;
+    this.#spinning = false;
     try {
       this.#step();
     } catch (error) {
@@ -193,7 +200,7 @@ export class NetworkConductor implements Conductor {
     if (this.#idleTurns > MOST_IDLE_TURNS)
       throw new SimulationError(
         'ERR_SIMULATION_SPIN',
-        `${MOST_IDLE_TURNS} turns were run at ${this.#clock.now()} ms, and nothing was received or sent in them: a handler is told of what it does not take`,
+        `${MOST_IDLE_TURNS} turns were run at ${this.#clock.now()} ms, and nothing was received or sent in them: a handler is told of what it does not take, or a task or a timer of 0 ms starts itself anew`,
       );
     driver.turn();
   }
@@ -296,7 +303,7 @@ export class NetworkConductor implements Conductor {
     if (this.#closed) return;
     this.#closed = true;
     this.unfollow();
-    for (const driver of this.#drivers) driver.stop();
+    for (const driver of [...this.#drivers]) driver.stop();
     this.#failAll(closedError());
   }
 }

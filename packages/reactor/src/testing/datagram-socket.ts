@@ -40,6 +40,8 @@ export class DatagramSocket extends SimulatedSocket {
   #waiting = 0;
   /** Whom it is connected to, as its directory has it: unix sockets are found by their name. */
   #peer: DatagramSocket | null = null;
+  /** The unix sockets that are connected to this one. */
+  readonly #senders = new Set<DatagramSocket>();
   #readShut = false;
   #writeShut = false;
   readonly #groups: { readonly group: string; readonly source: string | undefined }[] = [];
@@ -63,10 +65,17 @@ export class DatagramSocket extends SimulatedSocket {
       new DatagramSocket('unix', owner),
     ];
     for (const [i, socket] of pair.entries()) {
-      socket.#peer = pair[1 - i] as DatagramSocket;
+      socket.#speakTo(pair[1 - i] as DatagramSocket);
       socket.remote = { path: '' };
     }
     return pair;
+  }
+
+  #speakTo(peer: DatagramSocket): void {
+    if (this.#peer !== null) this.#peer.#senders.delete(this);
+    this.#peer = peer;
+    peer.#senders.add(this);
+    this.refresh();
   }
 
   listen(): never {
@@ -83,7 +92,7 @@ export class DatagramSocket extends SimulatedSocket {
   connect(address: Address): 'connected' {
     this.enter('connect');
     const to = toEndpoint(address, this.family, 'connect');
-    if (isUnixAddress(to)) this.#peer = this.#named(to, 'connect');
+    if (isUnixAddress(to)) this.#speakTo(this.#named(to, 'connect'));
     else {
       this.#checkReach(to, 'connect');
       this.#nameItself(destination(to.host));
@@ -136,8 +145,7 @@ export class DatagramSocket extends SimulatedSocket {
       this.host.traffic.bytesIn += bytes;
       this.network.note('recv', this.id, bytes);
       this.refresh();
-      // Somebody may wait for the room.
-      if (this.family === 'unix') this.#roomFor?.refresh();
+      this.#tellSenders();
     }
     return { bytes, address: { ...from }, truncated: bytes < payload.length };
   }
@@ -189,17 +197,16 @@ export class DatagramSocket extends SimulatedSocket {
     const target = isPeer ? (this.#peer as DatagramSocket) : this.#named(to, verb);
     if (target.closed) throw socketError('ECONNREFUSED', verb, to);
     if (payload.length > this.options.sendBuffer) throw socketError('EMSGSIZE', verb, to);
-    if (!target.#hasRoom || this.refuses) {
-      target.#roomFor = this;
-      return WOULD_BLOCK;
-    }
+    if (!target.#hasRoom || this.refuses) return WOULD_BLOCK;
     target.#arrive({ payload: Buffer.from(payload), from: this.local ?? { path: '' } });
-    if (isPeer) this.refresh();
+    target.#tellSenders();
     return this.#sentOf(payload);
   }
 
-  /** Who was last refused for want of room. */
-  #roomFor: DatagramSocket | null = null;
+  /** There may be more room, or less, for the unix sockets that are connected to this one. */
+  #tellSenders(): void {
+    for (const sender of this.#senders) sender.refresh();
+  }
 
   get #hasRoom(): boolean {
     return this.#inbox.length <= MOST_UNIX_WAITING && this.#waiting < this.options.receiveBuffer;
@@ -389,8 +396,8 @@ export class DatagramSocket extends SimulatedSocket {
   close(): void {
     if (!this.leave()) return;
     this.#inbox.length = 0;
-    this.#roomFor?.refresh();
-    this.#peer?.refresh();
+    if (this.#peer !== null) this.#peer.#senders.delete(this);
+    this.#tellSenders();
   }
 
   reset(): void {

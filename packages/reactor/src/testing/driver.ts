@@ -7,6 +7,8 @@ export interface Conductor {
   now(): number;
   /** The driver has something to do, or to do it at another time. */
   stir(): void;
+  /** The driver has stopped for good. */
+  remove(driver: SimulatedDriver): void;
 }
 
 export class SimulatedDriver implements Driver {
@@ -78,6 +80,7 @@ export class SimulatedDriver implements Driver {
     this.#host = null;
     this.#posted = this.held = false;
     this.deadline = Number.POSITIVE_INFINITY;
+    this.#conductor.remove(this);
     this.#conductor.stir();
   }
 }

@@ -178,7 +178,7 @@ export class Link {
     else this.#network.timeline.at(this.#arrives, act);
   }
 
-  /** The earliest time at which something that is sent by this end may arrive: behind the handshake. */
+  /** Nothing that is sent arrives before `time`: behind the handshake. */
   notBefore(time: number): void {
     this.#arrives = Math.max(this.#arrives, time);
   }

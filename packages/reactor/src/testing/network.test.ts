@@ -359,4 +359,42 @@ describe('on one network', () => {
     });
     for (const reactor of [one, two, three]) reactor.close();
   });
+
+  it('everybody who is connected to a full unix datagram socket is told when there is room', async () => {
+    const network = new SimulatedNetwork();
+    const reactor = reactorOn(network);
+    const datagrams = () => reactor.socket({ type: 'datagram', family: 'unix' });
+    const [receiver, one, two] = [datagrams(), datagrams(), datagrams()];
+    receiver.bind({ path: '\0receiver' });
+    for (const sender of [one, two]) sender.connect({ path: '\0receiver' });
+    while (one.send(Buffer.from('x')) !== WOULD_BLOCK);
+    expect(two.send(Buffer.from('y'))).toBe(WOULD_BLOCK);
+    const told: string[] = [];
+    for (const [name, sender] of [
+      ['one', one],
+      ['two', two],
+    ] as const)
+      reactor.register(sender, WRITABLE, (_socket, _readiness, registration) => {
+        told.push(name);
+        registration.unregister();
+      });
+    await network.runUntilIdle();
+    expect(told).toEqual([]);
+    receiver.recv(Buffer.alloc(1));
+    await network.runUntilIdle();
+    expect(told).toEqual(['one', 'two']);
+    reactor.close();
+  });
+
+  it('what a server says first comes behind its answer to the client', async () => {
+    // The answer takes 50 ms, the reset that follows it 1.
+    const network = new SimulatedNetwork({ replay: 'delay:1@1=255', latencyMs: [1, 50] });
+    const reactor = reactorOn(network);
+    const { socket } = await reactor.serve({ host: '127.0.0.1', port: 0 }, (connection) => connection.reset());
+    const opening = reactor.open(socket.localAddress as InetAddress);
+    // Met between the handshake and its event, it is the outcome of the connect.
+    await expect(network.run(() => opening)).rejects.toMatchObject({ code: 'ECONNRESET', syscall: 'connect' });
+    expect(network.now()).toBe(51);
+    reactor.close();
+  });
 });

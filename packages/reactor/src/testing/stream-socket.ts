@@ -193,15 +193,19 @@ export class StreamSocket extends SimulatedSocket implements LinkEnd {
         return;
       }
       listener.#queueUp(this);
-      this.#after(retries + 1, () => this.#connected());
+      // What the server sends comes behind its answer to the SYN.
+      const answered = this.#after(retries + 1, () => this.#connected());
+      this.#in?.notBefore(answered);
     });
   }
 
-  /** After one latency, or at once where there is none. */
-  #after(at: number, act: () => void): void {
+  /** After one latency, or at once where there is none. Returns when that is. */
+  #after(at: number, act: () => void): number {
     const latency = this.network.latency(this.#handshake, at);
+    const time = this.network.now() + latency;
     if (latency === 0) act();
-    else this.network.timeline.at(this.network.now() + latency, act);
+    else this.network.timeline.at(time, act);
+    return time;
   }
 
   get #isFull(): boolean {
