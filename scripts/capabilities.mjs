@@ -18,6 +18,7 @@ const END = '<!-- /capabilities -->';
 const require = createRequire(path.join(root, 'test/package.json'));
 const load = (name) => import(pathToFileURL(require.resolve(name)).href);
 const { Reactor } = await load('@fdset/reactor');
+const { SimulatedNetwork } = await load('@fdset/reactor/testing');
 const source = (name) => readFileSync(path.join(root, 'packages/reactor/src/backend', name), 'utf8');
 
 /**
@@ -27,6 +28,7 @@ const source = (name) => readFileSync(path.join(root, 'packages/reactor/src/back
 const BACKENDS = [
   { name: 'kernel', backend: () => 'kernel' },
   { name: 'emulated', backend: () => 'emulated', versions: 'emulated/capabilities.ts' },
+  { name: 'simulated', backend: () => new SimulatedNetwork({ seed: 1 }).backend() },
 ];
 
 function capabilitiesOf({ backend }) {

@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/internal.ts'],
+  entry: ['src/index.ts', 'src/internal.ts', 'src/testing/index.ts'],
   format: ['esm', 'cjs'],
   target: 'node20',
   // What is marked @internal is shared between the files here, and no part of the published types.

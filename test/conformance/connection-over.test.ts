@@ -24,7 +24,7 @@ async function over(
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const accepted = once<NodeSocket>(server, 'connection');
-  const peer = await NetPeer.connect({ host: '127.0.0.1', port }, { paused });
+  const peer = await NetPeer.connect({ host: '127.0.0.1', port }, { paused, real: true });
   const stream = await accepted;
   server.close();
   afterTest(() => stream.destroy());

@@ -47,7 +47,7 @@ describeBackends('listen and accept', (stage) => {
     expect(await rejection(reactor.serve(address, {}))).toMatchObject({ code: 'EADDRINUSE' });
   });
 
-  it('an address that is not ours is EADDRNOTAVAIL (48)', async () => {
+  stage.real('address of others')('an address that is not ours is EADDRNOTAVAIL (48)', async () => {
     const reactor = stage.reactor();
     expect(await rejection(reactor.listen({ host: '192.0.2.1', port: 0 }))).toMatchObject({
       code: 'EADDRNOTAVAIL',

@@ -1,6 +1,6 @@
 /**
- * The states of a socket and what is reported in each (item 87). The kernel's rows hold to the bit, hints included; of
- * the emulated backend the three sets are checked.
+ * The states of a socket and what is reported in each (item 87). The rows hold to the bit, hints included; of the
+ * emulated backend the three sets are checked.
  */
 import { ERROR, READABLE, type Reactor, type Socket, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
 import { describe, expect } from 'vitest';
@@ -26,7 +26,7 @@ function sets(socket: Socket, mask: number): Socket[][] {
 }
 
 describeBackends('readiness states', (stage) => {
-  const bits = stage.backend === 'kernel' ? SETS | HINTS : SETS;
+  const bits = stage.backend === 'emulated' ? SETS : SETS | HINTS;
   describe.each(STATES.map((state) => [state.name, state] as const))('%s', (_name, { make, mask, needs = [] }) => {
     const check = stage.needs(...needs);
 

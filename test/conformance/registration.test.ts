@@ -263,7 +263,7 @@ describeBackends('registration', (stage) => {
   stage.needs('rawDescriptors')('each reactor costs two descriptors at most, and gives them back (L10)', async () => {
     const count = () => readdirSync('/proc/self/fd').length;
     const before = count();
-    const reactors = Array.from({ length: 50 }, () => new Reactor({ backend: stage.backend }));
+    const reactors = Array.from({ length: 50 }, () => new Reactor({ backend: stage.choice() }));
     expect(count() - before).toBeLessThanOrEqual(100);
     for (const reactor of reactors) reactor.close();
     await until(() => count() <= before);
@@ -410,7 +410,7 @@ describeBackends('registration', (stage) => {
   });
 
   it('Symbol.dispose closes: of a reactor and of a socket (13)', async () => {
-    const reactor = new Reactor({ backend: stage.backend });
+    const reactor = new Reactor({ backend: stage.choice() });
     const [socket] = await pair(reactor);
     reactor.register(socket, READABLE, nothing);
     socket[Symbol.dispose]();
@@ -451,24 +451,27 @@ describeBackends('registration', (stage) => {
     }
   });
 
-  stage.needs('socketPair')('descriptors beyond FD_SETSIZE are served as all others (21)', async () => {
-    const reactor = stage.reactor();
-    const made = Array.from({ length: 560 }, () => reactor.socketPair().map(owned));
-    const highest = Math.max(...made.flat().map((socket) => socket.fileno()));
-    expect(highest).toBeGreaterThan(1024);
-    const log = new Log<number>();
-    for (const [near, far] of made) {
-      reactor.register(near as never, READABLE, (socket, _readiness, registration) => {
-        log.add(socket.fileno());
-        registration.unregister();
-      });
-      far?.send(Buffer.from('x'));
-    }
-    await log.reaches(made.length);
-    expect(new Set(log.entries)).toEqual(new Set(made.map(([near]) => near?.fileno())));
-    const last = made.at(-1)?.[0] as never;
-    expect((await reactor.select([last], [], []))[0]).toEqual([last]);
-  });
+  stage.needs('socketPair', 'rawDescriptors')(
+    'descriptors beyond FD_SETSIZE are served as all others (21)',
+    async () => {
+      const reactor = stage.reactor();
+      const made = Array.from({ length: 560 }, () => reactor.socketPair().map(owned));
+      const highest = Math.max(...made.flat().map((socket) => socket.fileno()));
+      expect(highest).toBeGreaterThan(1024);
+      const log = new Log<number>();
+      for (const [near, far] of made) {
+        reactor.register(near as never, READABLE, (socket, _readiness, registration) => {
+          log.add(socket.fileno());
+          registration.unregister();
+        });
+        far?.send(Buffer.from('x'));
+      }
+      await log.reaches(made.length);
+      expect(new Set(log.entries)).toEqual(new Set(made.map(([near]) => near?.fileno())));
+      const last = made.at(-1)?.[0] as never;
+      expect((await reactor.select([last], [], []))[0]).toEqual([last]);
+    },
+  );
 
   it('readiness is what is being dispatched, with hints, and 0 outside of it', async () => {
     const reactor = stage.reactor();

@@ -45,13 +45,16 @@ function permissions(of: string): string {
 }
 
 describeBackends('unix paths', (stage) => {
-  it('a stale path is replaced: it is a socket, and nobody answers (A9)', async () => {
-    const reactor = stage.reactor();
-    const at = await stalePath();
-    const listener = owned(await reactor.listen({ path: at }));
-    await NetPeer.connect({ path: at });
-    expect((await accepted(reactor, listener)).family).toBe('unix');
-  });
+  stage.real('path in the file system')(
+    'a stale path is replaced: it is a socket, and nobody answers (A9)',
+    async () => {
+      const reactor = stage.reactor();
+      const at = await stalePath();
+      const listener = owned(await reactor.listen({ path: at }));
+      await NetPeer.connect({ path: at });
+      expect((await accepted(reactor, listener)).family).toBe('unix');
+    },
+  );
 
   it('the path of a server that was killed is taken over by the next one (A9)', async () => {
     const at = freePath();
@@ -70,32 +73,38 @@ describeBackends('unix paths', (stage) => {
     expect(existsSync(at)).toBe(false);
   });
 
-  it('a path on which somebody listens is EADDRINUSE, and stays his, also when his queue is full (A9)', async () => {
-    const reactor = stage.reactor();
-    for (const full of [false, true]) {
-      const at = freePath();
-      const { peer } = await PythonPeer.listen();
-      await peer.do('listen_at', { path: at, backlog: full ? 0 : 8 });
-      if (full) await NetPeer.connect({ path: at });
-      const { ino } = lstatSync(at);
-      expect(await rejection(reactor.listen({ path: at }))).toMatchObject({ code: 'EADDRINUSE', address: at });
-      expect(lstatSync(at).ino).toBe(ino);
-    }
-  });
+  stage.real('path in the file system')(
+    'a path on which somebody listens is EADDRINUSE, and stays his, also when his queue is full (A9)',
+    async () => {
+      const reactor = stage.reactor();
+      for (const full of [false, true]) {
+        const at = freePath();
+        const { peer } = await PythonPeer.listen();
+        await peer.do('listen_at', { path: at, backlog: full ? 0 : 8 });
+        if (full) await NetPeer.connect({ path: at });
+        const { ino } = lstatSync(at);
+        expect(await rejection(reactor.listen({ path: at }))).toMatchObject({ code: 'EADDRINUSE', address: at });
+        expect(lstatSync(at).ino).toBe(ino);
+      }
+    },
+  );
 
-  it('what is no socket is never removed: a file, a folder, a link to a stale socket (A9)', async () => {
-    const reactor = stage.reactor();
-    const file = freePath();
-    writeFileSync(file, 'precious');
-    const link = freePath();
-    symlinkSync(await stalePath(), link);
-    for (const at of [file, path.dirname(file), link])
-      expect(await rejection(reactor.listen({ path: at }))).toMatchObject({ code: 'EADDRINUSE', address: at });
-    expect(readFileSync(file, 'utf8')).toBe('precious');
-    expect(lstatSync(link).isSymbolicLink()).toBe(true);
-  });
+  stage.real('path in the file system')(
+    'what is no socket is never removed: a file, a folder, a link to a stale socket (A9)',
+    async () => {
+      const reactor = stage.reactor();
+      const file = freePath();
+      writeFileSync(file, 'precious');
+      const link = freePath();
+      symlinkSync(await stalePath(), link);
+      for (const at of [file, path.dirname(file), link])
+        expect(await rejection(reactor.listen({ path: at }))).toMatchObject({ code: 'EADDRINUSE', address: at });
+      expect(readFileSync(file, 'utf8')).toBe('precious');
+      expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    },
+  );
 
-  it('a folder that is not there is told as it is', async () => {
+  stage.real('path in the file system')('a folder that is not there is told as it is', async () => {
     const reactor = stage.reactor();
     const missing = path.join(freePath(), 'below');
     expect((await rejection(reactor.listen({ path: missing }))).code).toMatch(/^(ENOENT|EACCES)$/);
@@ -106,21 +115,24 @@ describeBackends('unix paths', (stage) => {
     expect(await rejection(stage.reactor().listen({ path: long }))).toMatchObject({ code: 'ENAMETOOLONG' });
   });
 
-  it('close removes the path, once, of a listener and of a socket (93)', async () => {
-    const reactor = stage.reactor();
-    const at = freePath();
-    const listener = await reactor.serve({ path: at }, {});
-    expect(lstatSync(at).isSocket()).toBe(true);
-    await listener.close();
-    await listener.close();
-    expect(existsSync(at)).toBe(false);
-    const socket = await reactor.listen({ path: at });
-    socket.close();
-    expect(existsSync(at)).toBe(false);
-    await reactor.serve({ path: at }, {});
-    reactor.close();
-    expect(existsSync(at)).toBe(false);
-  });
+  stage.real('path in the file system')(
+    'close removes the path, once, of a listener and of a socket (93)',
+    async () => {
+      const reactor = stage.reactor();
+      const at = freePath();
+      const listener = await reactor.serve({ path: at }, {});
+      expect(lstatSync(at).isSocket()).toBe(true);
+      await listener.close();
+      await listener.close();
+      expect(existsSync(at)).toBe(false);
+      const socket = await reactor.listen({ path: at });
+      socket.close();
+      expect(existsSync(at)).toBe(false);
+      await reactor.serve({ path: at }, {});
+      reactor.close();
+      expect(existsSync(at)).toBe(false);
+    },
+  );
 
   stage.needs('rawDescriptors')('close leaves a path that is another file by then (A9, 93)', async () => {
     const reactor = stage.reactor();
@@ -177,7 +189,7 @@ describeBackends('unix paths', (stage) => {
     expect([lines, stderr]).toEqual([['true', 'false'], '']);
   });
 
-  it('the path of an accepted connection stays when that is closed', async () => {
+  stage.real('path in the file system')('the path of an accepted connection stays when that is closed', async () => {
     const reactor = stage.reactor();
     const at = freePath();
     const listener = owned(await reactor.listen({ path: at }));
@@ -186,15 +198,18 @@ describeBackends('unix paths', (stage) => {
     expect(existsSync(at)).toBe(true);
   });
 
-  it('a folder that is not ours to write any more keeps the path, and close does not throw', async () => {
-    const reactor = stage.reactor();
-    const at = freePath();
-    const listener = await reactor.serve({ path: at }, {});
-    renameSync(path.dirname(at), `${path.dirname(at)}.moved`);
-    await listener.close();
-    expect(lstatSync(path.join(`${path.dirname(at)}.moved`, 'socket')).isSocket()).toBe(true);
-    renameSync(`${path.dirname(at)}.moved`, path.dirname(at));
-  });
+  stage.real('path in the file system')(
+    'a folder that is not ours to write any more keeps the path, and close does not throw',
+    async () => {
+      const reactor = stage.reactor();
+      const at = freePath();
+      const listener = await reactor.serve({ path: at }, {});
+      renameSync(path.dirname(at), `${path.dirname(at)}.moved`);
+      await listener.close();
+      expect(lstatSync(path.join(`${path.dirname(at)}.moved`, 'socket')).isSocket()).toBe(true);
+      renameSync(`${path.dirname(at)}.moved`, path.dirname(at));
+    },
+  );
 
   stage.needs('rawDescriptors')('mode is the path’s permissions, whatever the umask (A9)', async () => {
     const reactor = stage.reactor();

@@ -103,23 +103,26 @@ describeBackends('unix sockets', (stage) => {
     });
   });
 
-  stage.needs('syncBind')('a path outlives its socket; an abstract name goes with it (93)', () => {
-    const reactor = stage.reactor();
-    const place = path.join(folder(), 'socket');
-    const [address, hidden] = [{ path: place }, { path: abstractName() }];
-    for (const each of [address, hidden]) {
-      const socket = owned(reactor.socket({ family: 'unix' }));
-      socket.bind(each);
-      socket.close();
-    }
-    expect(statSync(place).isSocket()).toBe(true);
-    const again = owned(reactor.socket({ family: 'unix' }));
-    expect(thrown(() => again.bind(address))).toMatchObject({ code: 'EADDRINUSE' });
-    unlinkSync(place);
-    again.bind(address);
-    expect(existsSync(place)).toBe(true);
-    owned(reactor.socket({ family: 'unix' })).bind(hidden);
-  });
+  stage.real('path in the file system', 'syncBind')(
+    'a path outlives its socket; an abstract name goes with it (93)',
+    () => {
+      const reactor = stage.reactor();
+      const place = path.join(folder(), 'socket');
+      const [address, hidden] = [{ path: place }, { path: abstractName() }];
+      for (const each of [address, hidden]) {
+        const socket = owned(reactor.socket({ family: 'unix' }));
+        socket.bind(each);
+        socket.close();
+      }
+      expect(statSync(place).isSocket()).toBe(true);
+      const again = owned(reactor.socket({ family: 'unix' }));
+      expect(thrown(() => again.bind(address))).toMatchObject({ code: 'EADDRINUSE' });
+      unlinkSync(place);
+      again.bind(address);
+      expect(existsSync(place)).toBe(true);
+      owned(reactor.socket({ family: 'unix' })).bind(hidden);
+    },
+  );
 
   stage.needs('unixDatagram', 'abstractUnix')(
     'an empty path has the system make up an abstract name (93)',
@@ -140,39 +143,41 @@ describeBackends('unix sockets', (stage) => {
     },
   );
 
-  stage.needs('syncBind', 'unixDatagram')(
-    'a path of 107 bytes is bound, a longer one is ENAMETOOLONG and no shorter one is (93)',
-    () => {
-      const reactor = stage.reactor();
-      const base = `${folder()}/`;
-      const fits = base + 'x'.repeat(107 - base.length);
-      owned(reactor.socket({ family: 'unix' })).bind({ path: fits });
-      expect(existsSync(fits)).toBe(true);
-      const abstract = `\0${String(process.pid).padEnd(107, 'y')}`;
-      owned(reactor.socket({ family: 'unix' })).bind({ path: abstract });
-      const socket = owned(reactor.socket({ type: 'datagram', family: 'unix' }));
-      // Characters of several bytes lie across the limit: none of them may be cut off in silence.
-      const wide = base + 'x'.repeat(105 - base.length);
-      const long = [
-        `${fits}x`,
-        base + 'x'.repeat(300),
-        `${wide}\u20ac`,
-        `${wide}xx\u20ac`,
-        `${wide}\u{1f600}`,
-        `${abstract}y`,
-      ];
-      for (const each of long) {
-        const error = { code: 'ENAMETOOLONG', address: each };
-        expect(thrown(() => socket.bind({ path: each }))).toMatchObject(error);
-        expect(thrown(() => socket.connect({ path: each }))).toMatchObject(error);
-        expect(thrown(() => socket.sendTo(Buffer.from('x'), { path: each }))).toMatchObject(error);
-      }
-      expect(socket.localAddress).toBeUndefined();
-    },
-  );
+  stage.real(
+    'path in the file system',
+    'syncBind',
+    'unixDatagram',
+  )('a path of 107 bytes is bound, a longer one is ENAMETOOLONG and no shorter one is (93)', () => {
+    const reactor = stage.reactor();
+    const base = `${folder()}/`;
+    const fits = base + 'x'.repeat(107 - base.length);
+    owned(reactor.socket({ family: 'unix' })).bind({ path: fits });
+    expect(existsSync(fits)).toBe(true);
+    const abstract = `\0${String(process.pid).padEnd(107, 'y')}`;
+    owned(reactor.socket({ family: 'unix' })).bind({ path: abstract });
+    const socket = owned(reactor.socket({ type: 'datagram', family: 'unix' }));
+    // Characters of several bytes lie across the limit: none of them may be cut off in silence.
+    const wide = base + 'x'.repeat(105 - base.length);
+    const long = [
+      `${fits}x`,
+      base + 'x'.repeat(300),
+      `${wide}\u20ac`,
+      `${wide}xx\u20ac`,
+      `${wide}\u{1f600}`,
+      `${abstract}y`,
+    ];
+    for (const each of long) {
+      const error = { code: 'ENAMETOOLONG', address: each };
+      expect(thrown(() => socket.bind({ path: each }))).toMatchObject(error);
+      expect(thrown(() => socket.connect({ path: each }))).toMatchObject(error);
+      expect(thrown(() => socket.sendTo(Buffer.from('x'), { path: each }))).toMatchObject(error);
+    }
+    expect(socket.localAddress).toBeUndefined();
+  });
 
   describe.each(['stream', 'datagram', 'seqpacket'] as const)('a pair of %s sockets', (type) => {
-    stage.needs('socketPair')('is connected, speaks both ways, and is told to the reactor', async () => {
+    const pairs = type === 'seqpacket' ? (['socketPair', type] as const) : (['socketPair'] as const);
+    stage.needs(...pairs)('is connected, speaks both ways, and is told to the reactor', async () => {
       const reactor = stage.reactor();
       const [one, two] = unixPair(reactor, type);
       expect([one.type, one.family, one.localAddress]).toEqual([type, 'unix', undefined]);
@@ -187,7 +192,7 @@ describeBackends('unix sockets', (stage) => {
     });
   });
 
-  stage.needs('socketPair')(
+  stage.needs('socketPair', 'seqpacket')(
     'a sender waits for room and goes on when the receiver has read: no packet is lost',
     async () => {
       const reactor = stage.reactor();

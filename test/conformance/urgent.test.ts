@@ -36,21 +36,24 @@ describeBackends('urgent data', (stage) => {
     expect(socket.atMark()).toBe(false);
   });
 
-  check('the byte can be peeked at, is received once, and its place in the stream holds nothing (70)', async () => {
-    const { reactor, socket, peer } = await withPython();
-    const into = Buffer.alloc(4);
-    expect(thrown(() => socket.recv(into, 0, 1, MSG_OOB))).toMatchObject({ code: 'EINVAL' });
-    await peer.send('ab');
-    await peer.urgent('!');
-    await peer.send('cd');
-    await reactor.select([], [], [socket]);
-    for (const flags of [MSG_OOB | MSG_PEEK, MSG_OOB])
-      expect([socket.recv(into, 0, 1, flags), into.toString('latin1', 0, 1)]).toEqual([1, '!']);
-    expect(thrown(() => socket.recv(into, 0, 1, MSG_OOB))).toMatchObject({ code: 'EINVAL' });
-    await until(() => socket.getOption('tcpInfo').bytesReceived === 5);
-    expect((await received(reactor, socket, 4)).toString()).toBe('abcd');
-    expect(socket.recv(into)).toBe(WOULD_BLOCK);
-  });
+  stage.needs('oob', 'rawOptions')(
+    'the byte can be peeked at, is received once, and its place in the stream holds nothing (70)',
+    async () => {
+      const { reactor, socket, peer } = await withPython();
+      const into = Buffer.alloc(4);
+      expect(thrown(() => socket.recv(into, 0, 1, MSG_OOB))).toMatchObject({ code: 'EINVAL' });
+      await peer.send('ab');
+      await peer.urgent('!');
+      await peer.send('cd');
+      await reactor.select([], [], [socket]);
+      for (const flags of [MSG_OOB | MSG_PEEK, MSG_OOB])
+        expect([socket.recv(into, 0, 1, flags), into.toString('latin1', 0, 1)]).toEqual([1, '!']);
+      expect(thrown(() => socket.recv(into, 0, 1, MSG_OOB))).toMatchObject({ code: 'EINVAL' });
+      await until(() => socket.getOption('tcpInfo').bytesReceived === 5);
+      expect((await received(reactor, socket, 4)).toString()).toBe('abcd');
+      expect(socket.recv(into)).toBe(WOULD_BLOCK);
+    },
+  );
 
   check('a reader that does not ask for ERROR is not called for it, again and again (D10)', async () => {
     const { reactor, socket, peer } = await withPython();

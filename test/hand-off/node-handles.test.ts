@@ -171,7 +171,7 @@ describeBackends(
         connecting.destroy();
         for (const wrong of [undefined, null, 3, {}, http.Server])
           expect(code(reactor, wrong)).toBe('ERR_REACTOR_ARGUMENT');
-        const closed = new Reactor({ backend: stage.backend });
+        const closed = new Reactor({ backend: stage.choice() });
         closed.close();
         expect(code(closed, node)).toBe('ERR_REACTOR_CLOSED');
       });

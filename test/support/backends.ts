@@ -1,17 +1,23 @@
 /** One suite for all backends: each topic is described once and runs on each backend that is here. */
-import { type Capabilities, Reactor, type ReactorOptions } from '@fdset/reactor';
+import { type BackendChoice, type Capabilities, Reactor, type ReactorOptions } from '@fdset/reactor';
+import { SimulatedNetwork } from '@fdset/reactor/testing';
 import { afterEach, beforeEach, describe, it } from 'vitest';
 import { afterTest, undoTest } from './after-test.js';
 import { expectHoldings, type Holdings, holdings } from './leaks.js';
+import { setSimulatedStage, simulatedBackend } from './simulated-stage.js';
 
-export type BackendName = 'kernel' | 'emulated';
+export type BackendName = 'kernel' | 'emulated' | 'simulated';
 
 /** What a topic is given for one backend. */
 export interface Stage {
   readonly backend: BackendName;
   readonly capabilities: Capabilities;
+  /** What `new Reactor` takes for this backend. */
+  choice(): BackendChoice;
   /** A reactor on this backend. It is closed when the test is over. */
   reactor(options?: Omit<ReactorOptions, 'backend'>): Reactor;
+  /** `it` where the sockets are the system's own; otherwise a skip whose name says what of the system is missing. */
+  real(what: string, ...capabilities: (keyof Capabilities)[]): typeof it;
   /** `it` where the backend can do all of these; otherwise a skip whose name says what is missing. */
   needs(...capabilities: (keyof Capabilities)[]): typeof it;
 }
@@ -33,7 +39,7 @@ interface Offer {
 
 function offer(backend: BackendName): Offer {
   try {
-    const reactor = new Reactor({ backend });
+    const reactor = new Reactor({ backend: backend === 'simulated' ? new SimulatedNetwork().backend() : backend });
     const { capabilities } = reactor;
     // The thread's wake descriptor is made by the first blocking wait and stays: no test's leak.
     if (capabilities.selectSync) reactor.selectSync([], [], [], 1);
@@ -46,7 +52,7 @@ function offer(backend: BackendName): Offer {
 
 /** Describes `topic` once for each backend. Without the native core the kernel's half is skipped with one line. */
 export function describeBackends(topic: string, define: (stage: Stage) => void, options: TopicOptions = {}): void {
-  const names: BackendName[] = options.only === undefined ? ['kernel', 'emulated'] : [options.only];
+  const names: BackendName[] = options.only === undefined ? ['kernel', 'emulated', 'simulated'] : [options.only];
   for (const backend of names) {
     const { capabilities, missing } = offer(backend);
     if (capabilities === undefined) {
@@ -58,6 +64,7 @@ export function describeBackends(topic: string, define: (stage: Stage) => void, 
     }
     describe(`${topic} on ${backend}`, { timeout: options.timeoutMs ?? TEST_TIMEOUT_MS }, () => {
       guardEachTest();
+      if (backend === 'simulated') setSimulatedStage();
       define(stageOf(backend, capabilities));
     });
   }
@@ -75,21 +82,31 @@ export function guardEachTest(): void {
   });
 }
 
+function chosen(backend: BackendName): BackendChoice {
+  return backend === 'simulated' ? simulatedBackend() : backend;
+}
+
 function stageOf(backend: BackendName, capabilities: Capabilities): Stage {
+  const needs: Stage['needs'] = (...wanted) => {
+    const missing = wanted.find((capability) => !capabilities[capability]);
+    return missing === undefined ? it : skipping(`${backend} lacks ${missing}`);
+  };
   return {
     backend,
     capabilities,
+    needs,
+    choice: () => chosen(backend),
     reactor(options = {}) {
-      const reactor = new Reactor({ ...options, backend });
+      const reactor = new Reactor({ ...options, backend: chosen(backend) });
       afterTest(() => reactor.close());
       return reactor;
     },
-    needs(...wanted) {
-      const missing = wanted.find((capability) => !capabilities[capability]);
-      if (missing === undefined) return it;
-      const skip = (name: string, ...rest: unknown[]) =>
-        (it.skip as (...values: unknown[]) => void)(`${name} [${backend} lacks ${missing}]`, ...rest);
-      return skip as unknown as typeof it;
-    },
+    real: (what, ...wanted) => (backend === 'simulated' ? skipping(`${backend} has no ${what}`) : needs(...wanted)),
   };
+}
+
+function skipping(why: string): typeof it {
+  const skip = (name: string, ...rest: unknown[]) =>
+    (it.skip as (...values: unknown[]) => void)(`${name} [${why}]`, ...rest);
+  return skip as unknown as typeof it;
 }

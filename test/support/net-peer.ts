@@ -1,7 +1,12 @@
-/** The other end of a connection, by node:net: it knows nothing of fdset. */
+/**
+ * The other end of a connection, by node:net: it knows nothing of fdset. On the simulated backend, whose network node:net
+ * cannot reach, its part is played by {@link SimulatedPeer}.
+ */
 import { type AddressInfo, connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net';
 import type { Address, InetAddress } from '@fdset/reactor';
 import { afterTest } from './after-test.js';
+import { SimulatedPeer, SimulatedServer } from './simulated-peer.js';
+import { peersReactor } from './simulated-stage.js';
 import { Log, once } from './waiting.js';
 
 export class NetPeer {
@@ -32,14 +37,16 @@ export class NetPeer {
     });
   }
 
-  /** Connects; `paused`: reads only once `read()` is called. */
+  /** Connects; `paused`: reads only once `read()` is called; `real`: by node:net on every backend. */
   static async connect(
     address: Address,
-    options: Partial<NetConnectOpts> & { paused?: boolean } = {},
+    options: Partial<NetConnectOpts> & { paused?: boolean; real?: boolean } = {},
   ): Promise<NetPeer> {
-    const { paused = false, ...rest } = options;
+    const { paused = false, real = false, ...rest } = options;
     const target = 'path' in address ? { path: address.path } : { host: address.host, port: address.port };
-    const peer = new NetPeer(connect({ allowHalfOpen: true, noDelay: true, ...target, ...rest } as NetConnectOpts));
+    const settings = { allowHalfOpen: true, noDelay: true, ...target, ...rest } as NetConnectOpts;
+    const peers = real ? null : peersReactor();
+    const peer = new NetPeer(peers === null ? connect(settings) : SimulatedPeer.connect(peers, address, rest));
     await Promise.race([
       once(peer.socket, 'connect'),
       peer.closed.then((how) => Promise.reject(new Error(`the peer could not connect: ${how}`))),
@@ -100,10 +107,10 @@ export class NetServer {
   readonly peers = new Log<NetPeer>();
   #taken = 0;
 
-  private constructor(server: Server, paused: boolean) {
+  private constructor(server: Server | SimulatedServer, paused: boolean) {
     const { address, port } = server.address() as AddressInfo;
     this.address = { host: address, port };
-    server.on('connection', (socket) => {
+    server.on('connection', (socket: Socket) => {
       const peer = new NetPeer(socket);
       this.peers.add(paused ? peer : peer.read());
     });
@@ -111,6 +118,8 @@ export class NetServer {
 
   static async listen(options: { host?: string; port?: number; paused?: boolean } = {}): Promise<NetServer> {
     const { host = '127.0.0.1', port = 0, paused = false } = options;
+    const peers = peersReactor();
+    if (peers !== null) return new NetServer(SimulatedServer.listen(peers, { host, port }), paused);
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false });
     server.listen(port, host);
     await once(server, 'listening');

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterTest } from './after-test.js';
+import { skipOnStage } from './simulated-stage.js';
 import { Log, once } from './waiting.js';
 
 export interface Outcome {
@@ -34,6 +35,7 @@ export class NodeProcess {
 
   /** Runs `source`, an ES module in which `@fdset/reactor` can be imported, with FDSET_BACKEND set to the backend. */
   constructor(source: string, launch: Launch = {}) {
+    if (launch.backend === 'simulated') skipOnStage('a process of its own reaches no simulated network');
     const node = [
       process.execPath,
       ...(launch.node ?? []),

@@ -4,9 +4,11 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { InetAddress } from '@fdset/reactor';
 import { afterTest } from './after-test.js';
+import { ScriptedPeer } from './scripted-peer.js';
+import { peersReactor } from './simulated-stage.js';
 import { once } from './waiting.js';
 
-type Answer = Record<string, unknown> & { error?: string };
+export type Answer = Record<string, unknown> & { error?: string };
 
 let interpreter: string | undefined;
 
@@ -16,11 +18,16 @@ export function python(): string {
   return interpreter;
 }
 
-export class PythonPeer {
+/** Who does what the peer is told. */
+interface Doer {
+  do(verb: string, values: Record<string, unknown>): Promise<Answer>;
+}
+
+class PythonProcess implements Doer {
   readonly #child: ChildProcess;
   readonly #answers: ((answer: Answer) => void)[] = [];
 
-  private constructor() {
+  constructor() {
     const script = fileURLToPath(new URL('./peer.py', import.meta.url));
     this.#child = spawn(python(), ['-u', script], { stdio: ['pipe', 'pipe', 'inherit'] });
     const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream });
@@ -30,6 +37,23 @@ export class PythonPeer {
       this.#child.kill('SIGKILL');
       await gone;
     });
+  }
+
+  do(verb: string, values: Record<string, unknown>): Promise<Answer> {
+    return new Promise((resolve) => {
+      this.#answers.push(resolve);
+      this.#child.stdin?.write(`${JSON.stringify({ verb, ...values })}\n`);
+    });
+  }
+}
+
+/** On the simulated backend, whose network no other process can reach, its part is played by {@link ScriptedPeer}. */
+export class PythonPeer {
+  readonly #doer: Doer;
+
+  private constructor() {
+    const peers = peersReactor();
+    this.#doer = peers === null ? new PythonProcess() : new ScriptedPeer(peers);
   }
 
   static async connect(address: InetAddress): Promise<PythonPeer> {
@@ -48,10 +72,7 @@ export class PythonPeer {
 
   /** Has the peer do one thing, and gives its answer. An exception of Python is an error. */
   async do(verb: string, values: Record<string, unknown> = {}): Promise<Answer> {
-    const answer = await new Promise<Answer>((resolve) => {
-      this.#answers.push(resolve);
-      this.#child.stdin?.write(`${JSON.stringify({ verb, ...values })}\n`);
-    });
+    const answer = await this.#doer.do(verb, values);
     if (answer.error !== undefined) throw new Error(`the Python peer's ${verb}: ${answer.error}`);
     return answer;
   }

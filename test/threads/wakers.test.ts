@@ -93,7 +93,7 @@ describeBackends(
     });
 
     it('a waker is closed with its reactor (L9)', () => {
-      const reactor = new Reactor({ backend: stage.backend });
+      const reactor = new Reactor({ backend: stage.choice() });
       const waker = reactor.waker(() => {});
       reactor.close();
       expect(waker.wake()).toBe(false);

@@ -108,8 +108,8 @@ async function open(
     setOptions(socket, family, options);
     if (options.mode !== undefined) setModeToBe(socket, options.mode);
     socket.bind(address);
-    // A backend that only starts to bind removes its path by itself, as Node does.
-    if (path !== undefined && host.capabilities.syncBind) ownPath(socket, path);
+    // Without descriptors the backend sees to the path: Node removes it by itself, and in memory there is none.
+    if (path !== undefined && host.capabilities.rawDescriptors) ownPath(socket, path);
     // Before it listens nobody can connect, whatever the permissions.
     if (path !== undefined && options.mode !== undefined) settleMode(path, options.mode);
     socket.listen(options.backlog ?? DEFAULT_BACKLOG);
