@@ -3,7 +3,10 @@
  * transcoding are used; elsewhere everything is `Uint8Array`, `TextEncoder` and `TextDecoder`.
  */
 
-type ViewConstructor = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => Uint8Array;
+interface ViewConstructor {
+  new (size: number): Uint8Array;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): Uint8Array;
+}
 
 interface NodeBuffer extends Uint8Array {
   toString(encoding?: 'utf8'): string;
@@ -75,6 +78,11 @@ export function allocate(size: number): Uint8Array {
   if (NodeBuffer === undefined) return new Uint8Array(least);
   const { buffer, byteOffset } = NodeBuffer.allocUnsafeSlow(least);
   return new Uint8Array(buffer, byteOffset, least);
+}
+
+/** `size` new bytes, all zero; a `Buffer` where there is one. Small ones live in the heap, which is what they cost least. */
+export function zeros(size: number): Uint8Array {
+  return new View(size);
 }
 
 /** A copy in memory of its own; a `Buffer` where there is one. */

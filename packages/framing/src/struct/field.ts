@@ -1,3 +1,4 @@
+import { zeros } from '../bytes.js';
 import { FramingError, shown, wrongRange, wrongType } from '../errors.js';
 
 /**
@@ -27,7 +28,7 @@ export class FieldWriter {
   bytes: Uint8Array;
 
   constructor(size: number) {
-    this.bytes = new Uint8Array(size);
+    this.bytes = zeros(size);
   }
 
   /** Makes room for `n` bytes, which are zero, moves behind them and returns where they begin. */
@@ -35,7 +36,7 @@ export class FieldWriter {
     const { at } = this;
     this.at = at + n;
     if (this.at > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(this.at, 2 * this.bytes.length));
+      const larger = zeros(Math.max(this.at, 2 * this.bytes.length));
       larger.set(this.bytes);
       this.bytes = larger;
     }

@@ -1,4 +1,4 @@
-import { isBytes, View } from '../bytes.js';
+import { isBytes, View, zeros } from '../bytes.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { CHAR, type Format, formatOf, PASCAL, STRING } from './format.js';
 import { LAST_SCALAR, nameOfScalar, readScalar, writeScalar } from './scalars.js';
@@ -23,7 +23,7 @@ export function pack(format: string, ...values: Packable[]): Uint8Array {
   if (values.length !== kinds.length) {
     throw new FramingError('BAD_VALUE', `${shown(format)} packs ${kinds.length} values, got ${values.length}`);
   }
-  const bytes = new View(new ArrayBuffer(size), 0, size);
+  const bytes = zeros(size);
   for (let i = 0; i < kinds.length; i++) {
     const kind = kinds[i]!;
     if (kind <= LAST_SCALAR) writeScalar(kind, bytes, offsets[i]!, values[i], nameOf(i, kind));
@@ -69,11 +69,11 @@ function* records(format: Format, bytes: Uint8Array): IterableIterator<Unpacked[
 
 function valuesAt(format: Format, bytes: Uint8Array, base: number): Unpacked[] {
   const { kinds, offsets, sizes } = format;
-  const values: Unpacked[] = [];
+  const values: Unpacked[] = new Array(kinds.length);
   for (let i = 0; i < kinds.length; i++) {
     const kind = kinds[i]!;
     const at = base + offsets[i]!;
-    values.push(kind <= LAST_SCALAR ? readScalar(kind, bytes, at) : textAt(kind, bytes, at, sizes[i]!));
+    values[i] = kind <= LAST_SCALAR ? readScalar(kind, bytes, at) : textAt(kind, bytes, at, sizes[i]!);
   }
   return values;
 }

@@ -28,6 +28,8 @@ export const LAST_SCALAR = F64 + LITTLE;
 const NAMES = ['u8', 'i8', 'bool', 'u16', 'i16', 'u24', 'i24', 'u32', 'i32', 'u64', 'i64', 'f16', 'f32', 'f64'];
 const SIZES = [1, 1, 1, 2, 2, 3, 3, 4, 4, 8, 8, 2, 4, 8];
 const SIGNED = [false, true, false, false, true, false, true, false, true, false, true, true, true, true];
+const LEAST = SIZES.map((size, i) => (SIGNED[i] ? -(2 ** (8 * size - 1)) : 0));
+const MOST = SIZES.map((size, i) => 2 ** (8 * size - (SIGNED[i] ? 1 : 0)) - 1);
 
 export function sizeOfScalar(kind: number): number {
   return SIZES[kind >> 1]!;
@@ -157,12 +159,24 @@ export function writeScalar(kind: number, b: Uint8Array, at: number, value: unkn
       putWords(b, at, little);
       return;
     default:
-      putBytes(b, at, integerOf(kind, size, value, what), size, little);
+      putBytes(b, at, integerOf(kind, value, what), size, little);
   }
 }
 
 function putBytes(b: Uint8Array, at: number, value: number, size: number, little: boolean): void {
-  for (let i = 0; i < size; i++) b[little ? at + i : at + size - 1 - i] = value >>> (8 * i);
+  if (size === 1) {
+    b[at] = value;
+  } else if (little) {
+    b[at] = value;
+    b[at + 1] = value >>> 8;
+    if (size > 2) b[at + 2] = value >>> 16;
+    if (size > 3) b[at + 3] = value >>> 24;
+  } else {
+    b[at + size - 1] = value;
+    b[at + size - 2] = value >>> 8;
+    if (size > 2) b[at + size - 3] = value >>> 16;
+    if (size > 3) b[at] = value >>> 24;
+  }
 }
 
 function putWords(b: Uint8Array, at: number, little: boolean): void {
@@ -181,11 +195,10 @@ function putLong(kind: number, b: Uint8Array, at: number, value: unknown, what: 
   putWords(b, at, (kind & LITTLE) !== 0);
 }
 
-function integerOf(kind: number, size: number, value: unknown, what: string): number {
-  const signed = SIGNED[kind >> 1]!;
-  const most = signed ? 2 ** (8 * size - 1) - 1 : 2 ** (8 * size) - 1;
-  const least = signed ? -most - 1 : 0;
-  if (typeof value === 'number' && value >= least && value <= most && Number.isInteger(value)) return value;
+function integerOf(kind: number, value: unknown, what: string): number {
+  const least = LEAST[kind >> 1]!;
+  const most = MOST[kind >> 1]!;
+  if (typeof value === 'number' && value >= least && value <= most && Math.floor(value) === value) return value;
   if (typeof value === 'bigint' && value >= least && value <= most) return Number(value);
   throw badValue(kind, value, what);
 }
