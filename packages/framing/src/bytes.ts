@@ -107,6 +107,31 @@ function isForeignBytes(value: unknown): boolean {
  */
 export const copyInto: (this: Uint8Array, bytes: Uint8Array, at: number) => void = Uint8Array.prototype.set;
 
+function nativeLatin1(): ((this: Uint8Array, from: number, to: number) => string) | undefined {
+  const slice = (NodeBuffer?.prototype as { latin1Slice?: (this: Uint8Array, from: number, to: number) => string })
+    ?.latin1Slice;
+  try {
+    if (slice?.call(new Uint8Array([65, 0xe9, 66]), 1, 3) === '\xe9B') return slice;
+  } catch {
+    // A Buffer that insists on its own class.
+  }
+  return undefined;
+}
+
+const sliceNatively = nativeLatin1();
+/** So many arguments `fromCharCode` gets at once. */
+const PIECE = 4096;
+
+/** `bytes[from, to)` as Latin-1: each byte is the character with its number. */
+export function latin1Slice(bytes: Uint8Array, from: number, to: number): string {
+  if (sliceNatively !== undefined) return sliceNatively.call(bytes, from, to);
+  let text = '';
+  for (let at = from; at < to; at += PIECE) {
+    text += String.fromCharCode(...bytes.subarray(at, Math.min(at + PIECE, to)));
+  }
+  return text;
+}
+
 const encoder = new TextEncoder();
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

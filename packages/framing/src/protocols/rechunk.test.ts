@@ -251,7 +251,7 @@ describe('the same messages and the same error at the same place, in any chunkin
           }
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 });

@@ -5,7 +5,7 @@ import { decodeAll } from '../decode-all.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { RespEncoder } from './resp-encoder.js';
 import { RespError, type RespMessage, RespPush, RespSet, RespVerbatim } from './resp-types.js';
-import { CR, LF, latin1Text, lenientText, ZERO } from './text.js';
+import { CR, CRLF, LF, latin1Text, lenientText, ZERO } from './text.js';
 
 /** Options of {@link resp}. */
 export interface RespOptions {
@@ -98,6 +98,8 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
 
   decode(input: Input): RespMessage | undefined {
     if (!this.raw && input.state === undefined) {
+      const bytes = this.takeShortBulk(input);
+      if (bytes !== undefined) return bytes;
       const message = this.build(input, Number.POSITIVE_INFINITY, 1);
       if (message !== NEEDS_MORE) return message as RespMessage;
       input.rewind();
@@ -117,6 +119,26 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
     if (!isBytes(message)) throw wrongType('ERR_FRAMING_MESSAGE', `raw messages are bytes, got ${shown(message)}`);
     if (decodeAll(this, message).length !== 1) throw new FramingError('BAD_VALUE', 'these bytes are not one message');
     output.bytes(message);
+  }
+
+  /** The most common message, if it is there and nothing is wrong with it; all else is left to `build`. */
+  private takeShortBulk(input: Input): Uint8Array | undefined {
+    // Not `has`: what is missing is for `build` to say.
+    const { length } = input;
+    if (length < 6 || input.u8(0) !== BULK) return undefined;
+    let digit = input.u8(1) - ZERO;
+    let size = 0;
+    let at = 1;
+    while (digit >= 0 && digit <= 9 && at < 5) {
+      size = size * 10 + digit;
+      digit = input.u8(++at) - ZERO;
+    }
+    if (at === 1 || size > this.maxFrameLength || length < at + size + 4) return undefined;
+    if (input.u16(at) !== CRLF || input.u16(at + 2 + size) !== CRLF) return undefined;
+    input.skip(at + 2);
+    const bytes = input.take(size);
+    input.skip(2);
+    return bytes;
   }
 
   /** Looks for the end of the message. */
@@ -269,7 +291,7 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
       const end = content + count;
       if (end > Math.min(limit, content + this.maxFrameLength)) throw this.tooLong(input, at);
       if (!input.has(end + 2)) return false;
-      if (input.u16(end) !== 0x0d0a) throw fault(input, end, 'BAD_TRAILER', 'no CR LF behind a string');
+      if (input.u16(end) !== CRLF) throw fault(input, end, 'BAD_TRAILER', 'no CR LF behind a string');
       if (type === VERBATIM && (count < 4 || input.u8(content + 3) !== 0x3a)) {
         throw fault(input, content, 'BAD_HEADER', 'a verbatim string begins with three characters and a colon');
       }

@@ -1,3 +1,4 @@
+import { latin1Slice } from '../bytes.js';
 import type { Output } from '../codec.js';
 import { FramingError, shown } from '../errors.js';
 
@@ -15,20 +16,13 @@ export function lenientText(bytes: Uint8Array): string {
   const { length } = bytes;
   if (length > 64) return lenient.decode(bytes);
   // Short texts are ASCII, nearly always: a decoder costs more than they do.
-  let text = '';
-  for (let i = 0; i < length; i++) {
-    const byte = bytes[i]!;
-    if (byte > 0x7f) return lenient.decode(bytes);
-    text += String.fromCharCode(byte);
-  }
-  return text;
+  for (let i = 0; i < length; i++) if (bytes[i]! > 0x7f) return lenient.decode(bytes);
+  return latin1Slice(bytes, 0, length);
 }
 
 /** Text in Latin-1: each byte is the character with its number. */
 export function latin1Text(bytes: Uint8Array): string {
-  let text = '';
-  for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(bytes[i]!);
-  return text;
+  return latin1Slice(bytes, 0, bytes.length);
 }
 
 /** A non-negative integer in decimal, without making a string of it. */

@@ -135,11 +135,11 @@ class StructLayout implements Field<Record<string, unknown>> {
       if (scalar >= 0) {
         const { at } = reader;
         reader.at = at + field.size!;
-        value[names[i]!] = readScalar(little ? scalar | LITTLE : scalar, reader.bytes, at);
+        assign(value, i, names[i]!, readScalar(little ? scalar | LITTLE : scalar, reader.bytes, at));
       } else if (scalar === PADDING) {
         reader.at += field.size!;
       } else {
-        value[names[i]!] = field.read(reader, little, value);
+        assign(value, i, names[i]!, field.read(reader, little, value));
       }
     }
     return value;
@@ -201,6 +201,41 @@ class StructLayout implements Field<Record<string, unknown>> {
     const count = (field as { count?: unknown }).count;
     if (!(count instanceof CountOf) || count.named === undefined || Object.hasOwn(this.template, count.named)) return;
     throw wrongRange('ERR_FRAMING_OPTION', `struct: ${name} is counted by ${count.named}, which is no field before it`);
+  }
+}
+
+/**
+ * `value[name] = field`. An assignment remembers the one name that it has met, and is fast as long as it meets no other:
+ * so the first fields, of which each has an assignment of its own, cost little where one layout does most of the work.
+ */
+function assign(value: Record<string, unknown>, index: number, name: string, field: unknown): void {
+  switch (index) {
+    case 0:
+      value[name] = field;
+      return;
+    case 1:
+      value[name] = field;
+      return;
+    case 2:
+      value[name] = field;
+      return;
+    case 3:
+      value[name] = field;
+      return;
+    case 4:
+      value[name] = field;
+      return;
+    case 5:
+      value[name] = field;
+      return;
+    case 6:
+      value[name] = field;
+      return;
+    case 7:
+      value[name] = field;
+      return;
+    default:
+      value[name] = field;
   }
 }
 

@@ -1,4 +1,4 @@
-import { isBytes, utf8Bytes, utf8Text, View } from '../bytes.js';
+import { isBytes, latin1Slice, utf8Bytes, utf8Text, View } from '../bytes.js';
 import { FramingError, shown, wrongRange } from '../errors.js';
 import { type Count, CountOf, type Field, type FieldReader, type FieldWriter, type Scope } from './field.js';
 
@@ -21,7 +21,7 @@ abstract class CountedBytes<T> implements Field<T> {
   protected abstract readonly padded: boolean;
 
   read(reader: FieldReader, little: boolean, scope: Scope): T | undefined {
-    const length = this.count.read(reader, little, scope);
+    const length = this.size ?? this.count.read(reader, little, scope);
     if (length === undefined) return undefined;
     if (this.size === undefined && !reader.has(length)) return undefined;
     const { bytes, at } = reader;
@@ -101,17 +101,11 @@ function strictText(bytes: Uint8Array): string {
   return text;
 }
 
-/** Beyond that many, `fromCharCode` gets them in pieces. */
-const PIECE = 4096;
-
 function byteText(bytes: Uint8Array, most: number): string {
-  let text = '';
-  for (let from = 0; from < bytes.length; from += PIECE) {
-    const piece = bytes.subarray(from, from + PIECE);
-    for (const byte of piece) if (byte > most) throw new FramingError('BAD_VALUE', `a text is not ASCII: byte ${byte}`);
-    text += String.fromCharCode(...piece);
+  if (most < 0xff) {
+    for (const byte of bytes) if (byte > most) throw new FramingError('BAD_VALUE', `a text is not ASCII: byte ${byte}`);
   }
-  return text;
+  return latin1Slice(bytes, 0, bytes.length);
 }
 
 /**
