@@ -205,7 +205,17 @@ export function parseOptions(args: readonly string[]): Action {
   return action;
 }
 
-export const microSuites = ['dispatch', 'length-field', 'timeouts'] as const;
+export const microSuites = [
+  'dispatch',
+  'length-field',
+  'mqtt',
+  'postgres',
+  'resp',
+  'struct',
+  'timeouts',
+  'unpack',
+  'websocket',
+] as const;
 
 /** How many rounds a workload gets. */
 export function plannedRounds(workload: Workload, options: BenchOptions): number {

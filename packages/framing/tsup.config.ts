@@ -1,10 +1,12 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: ['src/index.ts'],
+  entry: { index: 'src/index.ts', protocols: 'src/protocols/index.ts' },
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
+  // CommonJS too: the errors of the protocols are of the class that the framer knows.
+  splitting: true,
   dts: true,
   clean: true,
   sourcemap: true,

@@ -3,7 +3,10 @@
  * transcoding are used; elsewhere everything is `Uint8Array`, `TextEncoder` and `TextDecoder`.
  */
 
-type ViewConstructor = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => Uint8Array;
+interface ViewConstructor {
+  new (size: number): Uint8Array;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): Uint8Array;
+}
 
 interface NodeBuffer extends Uint8Array {
   toString(encoding?: 'utf8'): string;
@@ -77,6 +80,11 @@ export function allocate(size: number): Uint8Array {
   return new Uint8Array(buffer, byteOffset, least);
 }
 
+/** `size` new bytes, all zero; a `Buffer` where there is one. Small ones live in the heap, which is what they cost least. */
+export function zeros(size: number): Uint8Array {
+  return new View(size);
+}
+
 /** A copy in memory of its own; a `Buffer` where there is one. */
 export function copyOf(buffer: ArrayBufferLike, byteOffset: number, length: number): Uint8Array {
   const copy = new View(new ArrayBuffer(length), 0, length);
@@ -98,6 +106,31 @@ function isForeignBytes(value: unknown): boolean {
  * as long as copying a small payload.
  */
 export const copyInto: (this: Uint8Array, bytes: Uint8Array, at: number) => void = Uint8Array.prototype.set;
+
+function nativeLatin1(): ((this: Uint8Array, from: number, to: number) => string) | undefined {
+  const slice = (NodeBuffer?.prototype as { latin1Slice?: (this: Uint8Array, from: number, to: number) => string })
+    ?.latin1Slice;
+  try {
+    if (slice?.call(new Uint8Array([65, 0xe9, 66]), 1, 3) === '\xe9B') return slice;
+  } catch {
+    // A Buffer that insists on its own class.
+  }
+  return undefined;
+}
+
+const sliceNatively = nativeLatin1();
+/** So many arguments `fromCharCode` gets at once. */
+const PIECE = 4096;
+
+/** `bytes[from, to)` as Latin-1: each byte is the character with its number. */
+export function latin1Slice(bytes: Uint8Array, from: number, to: number): string {
+  if (sliceNatively !== undefined) return sliceNatively.call(bytes, from, to);
+  let text = '';
+  for (let at = from; at < to; at += PIECE) {
+    text += String.fromCharCode(...bytes.subarray(at, Math.min(at + PIECE, to)));
+  }
+  return text;
+}
 
 const encoder = new TextEncoder();
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

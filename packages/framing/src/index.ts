@@ -21,4 +21,5 @@ export { type FramedChannel, type FramedChannelEvents, type FramedChannelOptions
 export { type MakefileOptions, makefile } from './makefile.js';
 export { Needles } from './needles.js';
 export type { Reader, ReaderOptions } from './reader.js';
+export * from './struct/index.js';
 export type { Writer, WriterOptions } from './writer.js';

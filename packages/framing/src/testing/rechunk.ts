@@ -1,5 +1,7 @@
+import { inspect } from 'node:util';
 import * as framing from '../index.js';
 import { type Codec, Framed, FramingError } from '../index.js';
+import * as protocols from '../protocols/index.js';
 
 /** One line of `vectors/decode.jsonl`. */
 export interface DecodeVector {
@@ -34,11 +36,18 @@ export function unhex(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, 'hex'));
 }
 
+/** Their frames are the bytes of whole messages. */
+const RAW = new Set(['resp', 'ber', 'stomp', 'memcacheReply', 'proxyHeader']);
+
 /** The codec of a vector, or `undefined` if there is no such factory (yet). Byte strings in options are hex. */
 export function codecOf(name: string, options: Record<string, unknown>): Codec<unknown, never> | undefined {
-  const factory = (framing as unknown as Record<string, (options: unknown) => Codec<unknown, never>>)[name];
+  const factories = { ...framing, ...protocols } as unknown as Record<
+    string,
+    (options: unknown) => Codec<unknown, never>
+  >;
+  const factory = factories[name];
   if (factory === undefined) return undefined;
-  const given = { ...options };
+  const given: Record<string, unknown> = RAW.has(name) ? { ...options, raw: true } : { ...options };
   if (given.delimiters !== undefined) given.delimiters = (given.delimiters as string[]).map(unhex);
   if (given.trailer !== undefined) given.trailer = unhex(given.trailer as string);
   return factory(given);
@@ -72,12 +81,22 @@ export function framerOf(vector: Pick<DecodeVector, 'codec' | 'options'>): MakeF
   };
 }
 
+/** Bytes in hex; of a WebSocket frame its payload; of other messages all that is in them. */
+function shownFrame(message: unknown): string {
+  if (typeof message === 'string') return hex(Buffer.from(message));
+  if (message instanceof Uint8Array) return hex(message);
+  const { payload, opcode } = (message ?? {}) as { payload?: unknown; opcode?: unknown };
+  if (opcode !== undefined && payload instanceof Uint8Array) return hex(payload);
+  // Of an error without the place where it was made.
+  return inspect(message, { depth: null, breakLength: Number.POSITIVE_INFINITY }).replace(/\n +at .*/g, '');
+}
+
 /** Runs the chunks through a new framer. */
 export function outcome(make: MakeFramer, chunks: readonly Uint8Array[], end = true): Outcome {
   const frames: string[] = [];
   const skipped: string[] = [];
   const framer = make(
-    (message) => frames.push(typeof message === 'string' ? Buffer.from(message).toString('hex') : hex(message)),
+    (message) => frames.push(shownFrame(message)),
     (error) => skipped.push(`${error.code} at ${error.offset}`),
   );
   let error: string | undefined;

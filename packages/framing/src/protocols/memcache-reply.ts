@@ -1,0 +1,172 @@
+import { isBytes } from '../bytes.js';
+import type { BytesLike, Codec, Input, Output } from '../codec.js';
+import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
+import { decodeAll } from '../decode-all.js';
+import { FramingError, shown, wrongType } from '../errors.js';
+import { checkDataEnd, checkWord, lineEnd, sizeOf } from './memcache.js';
+import { CRLF } from './text.js';
+
+/** One item of a reply to `get`: a VALUE line with its data; or the data of a meta reply. */
+export interface MemcacheValue {
+  /** The words of the line behind VALUE or VA, without the byte count: key, flags and, of `gets`, the unique number. */
+  args: string[];
+  data: BytesLike;
+}
+
+/** A whole reply, whatever it has of lines. */
+export interface MemcacheReply {
+  /** First word of its last line: `STORED`, `END`, `HD`, `VA`, `SERVER_ERROR`, or a number. */
+  status: string;
+  /** All behind it. */
+  text: string;
+  /** Before an END: the items found, in order; of a VA the one that it is. */
+  values: MemcacheValue[];
+  /** Before an END: name and value of each STAT line. */
+  stats: [name: string, value: string][];
+}
+
+/** Options of {@link memcacheReply}. */
+export interface MemcacheReplyOptions {
+  /** `true`: messages are the bytes of whole replies, checked. */
+  raw?: boolean | undefined;
+  /** Most bytes of the data of one item. Default 16 MiB. */
+  maxFrameLength?: number | undefined;
+  /** Most bytes of a line. Default 64 KiB. */
+  maxHeaderLength?: number | undefined;
+}
+
+/** First words of replies of one line. */
+const STATUS =
+  /^(?:STORED|NOT_STORED|EXISTS|NOT_FOUND|DELETED|TOUCHED|OK|RESET|BUSY|BADCLASS|NOSPARE|NOTFULL|UNSAFE|SAME|ERROR|CLIENT_ERROR|SERVER_ERROR|VERSION|END|HD|EN|NS|EX|NF|MN|ME|\d{1,20})$/;
+
+/** A reply of which something is missing. Kept in `input.state`: what has been read is not read again. */
+interface Partial {
+  /** Where the next line begins, from the beginning of the reply. */
+  at: number;
+  /** Of each item: its words, and where its data is. */
+  items: { args: string[]; from: number; to: number }[];
+  stats: [string, string][];
+  /** The VALUE line before `at` whose data is missing. */
+  waiting: { args: string[]; size: number; last: boolean } | undefined;
+}
+
+class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
+  private readonly raw: boolean;
+  private readonly maxFrameLength: number;
+  private readonly maxHeaderLength: number;
+
+  constructor(options: MemcacheReplyOptions) {
+    const reader = new OptionReader('memcacheReply', options, ['raw', 'maxFrameLength', 'maxHeaderLength']);
+    this.raw = reader.flag('raw', false);
+    this.maxFrameLength = reader.maxFrameLength();
+    this.maxHeaderLength = reader.integer('maxHeaderLength', 65_536, 1, 0x7fffffff);
+  }
+
+  decode(input: Input): MemcacheReply | Uint8Array | undefined {
+    input.state ??= { at: 0, items: [], stats: [], waiting: undefined };
+    const part = input.state as Partial;
+    for (;;) {
+      if (part.waiting !== undefined) {
+        const { args, size, last } = part.waiting;
+        const end = part.at + size;
+        if (!input.has(end + 2)) return undefined;
+        checkDataEnd(input, end);
+        part.items.push({ args, from: part.at, to: end });
+        part.at = end + 2;
+        part.waiting = undefined;
+        if (last) return this.finish(input, part, 'VA', '');
+      }
+      const end = lineEnd(input, part.at, this.maxHeaderLength);
+      if (end < 0) return undefined;
+      const line = textAt(input, part.at, end);
+      const next = end + 2;
+      const [status = '', ...args] = line.split(' ').filter(Boolean);
+      const inside = part.items.length > 0 || part.stats.length > 0;
+      if (status === 'VALUE' || (status === 'VA' && !inside)) {
+        const [size] = args.splice(status === 'VALUE' ? 2 : 0, 1);
+        part.waiting = { args, size: sizeOf(size, this.maxFrameLength), last: status === 'VA' };
+      } else if (status === 'STAT') {
+        part.stats.push([args[0] ?? '', args.slice(1).join(' ')]);
+      } else if (STATUS.test(status) && (!inside || status === 'END' || status === 'SERVER_ERROR')) {
+        part.at = next;
+        return this.finish(input, part, status, line.slice(status.length + 1));
+      } else {
+        throw new FramingError('BAD_REPLY', `no reply of memcached: ${shown(line)}`, {
+          offset: input.offset + part.at,
+        });
+      }
+      part.at = next;
+    }
+  }
+
+  encode(message: MemcacheReply | Uint8Array, output: Output): void {
+    if (this.raw) {
+      if (!isBytes(message)) throw wrongType('ERR_FRAMING_MESSAGE', `raw messages are bytes, got ${shown(message)}`);
+      if (decodeAll(this, message).length !== 1) throw new FramingError('BAD_VALUE', 'these bytes are not one reply');
+      output.bytes(message);
+      return;
+    }
+    const { status, text = '', values = [], stats = [] } = message as MemcacheReply;
+    for (const part of [status, text, ...stats.flat()]) checkText(part);
+    for (const word of values.flatMap(({ args }) => args)) checkWord(word);
+    const meta = status === 'VA';
+    if (meta ? values.length !== 1 : !STATUS.test(status)) {
+      throw new FramingError('BAD_REPLY', `memcached has no reply ${shown(status)} with ${values.length} values`);
+    }
+    if (!meta && status !== 'END' && values.length + stats.length > 0) {
+      throw new FramingError('BAD_REPLY', 'values and stats are followed by END');
+    }
+    for (const [name, value] of stats) writeLine(`STAT ${name} ${value}`, output);
+    for (const { args, data } of values) {
+      const bytes = payloadOf(data);
+      if (bytes.length > this.maxFrameLength) throw tooLong(bytes.length, this.maxFrameLength);
+      const words = [...args];
+      if (!meta && words.length < 2) throw new FramingError('BAD_REPLY', 'a value has a key and flags');
+      words.splice(meta ? 0 : 2, 0, String(bytes.length));
+      writeLine(`${meta ? 'VA' : 'VALUE'} ${words.join(' ')}`, output);
+      output.bytes(bytes).u16(CRLF);
+    }
+    if (!meta) writeLine(text === '' ? status : `${status} ${text}`, output);
+  }
+
+  private finish(input: Input, part: Partial, status: string, text: string): MemcacheReply | Uint8Array {
+    input.state = undefined;
+    if (this.raw) return input.take(part.at);
+    const values: MemcacheValue[] = [];
+    let at = 0;
+    for (const { args, from, to } of part.items) {
+      input.skip(from - at);
+      values.push({ args, data: input.take(to - from) });
+      at = to;
+    }
+    input.skip(part.at - at);
+    return { status, text, values, stats: part.stats };
+  }
+}
+
+function textAt(input: Input, from: number, to: number): string {
+  let text = '';
+  for (let at = from; at < to; at++) text += String.fromCharCode(input.u8(at));
+  return text;
+}
+
+function checkText(text: unknown): void {
+  if (typeof text === 'string' && !/[^\x20-\x7e\x80-\xff]/.test(text)) return;
+  throw new FramingError('BAD_DELIMITER', `a line is printable Latin-1, got ${shown(text)}`);
+}
+
+function writeLine(line: string, output: Output): void {
+  output.bytes(Uint8Array.from(line, (character) => character.charCodeAt(0))).u16(CRLF);
+}
+
+/**
+ * What memcached answers, in its text protocol (memcached, doc/protocol.txt), the meta replies included: a message is a
+ * whole reply, of `get` all its values up to END.
+ *
+ * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
+ */
+export function memcacheReply(options: MemcacheReplyOptions & { raw: true }): Codec<Uint8Array>;
+export function memcacheReply(options?: MemcacheReplyOptions): Codec<MemcacheReply>;
+export function memcacheReply(options: MemcacheReplyOptions = {}): Codec<never> {
+  return new MemcacheReplyCodec(options) as unknown as Codec<never>;
+}

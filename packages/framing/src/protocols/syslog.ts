@@ -1,0 +1,100 @@
+import type { Codec, Input, Output } from '../codec.js';
+import { OptionReader, tooLong } from '../codecs/options.js';
+import { FramingError } from '../errors.js';
+import { formatSyslog, parseSyslog, type SyslogMessage } from './syslog-message.js';
+import { LF, SPACE, writeDecimal, ZERO } from './text.js';
+
+/** Options of {@link syslog}. */
+export interface SyslogOptions {
+  /**
+   * `'octet-counting'` (RFC 6587 3.4.1, and over TLS RFC 5425 4.3), `'lf'` (3.4.2: a message ends with a line feed), or
+   * `'auto'`: each frame tells by its first byte, and counting is what is sent. Default `'auto'`.
+   */
+  framing?: 'octet-counting' | 'lf' | 'auto' | undefined;
+  /** Most bytes of one message. Default 16 MiB. */
+  maxFrameLength?: number | undefined;
+}
+
+const LESS_THAN = 0x3c;
+/** 2^53 has no more. */
+const MOST_DIGITS = 16;
+
+class SyslogCodec implements Codec<SyslogMessage> {
+  private readonly framing: 'octet-counting' | 'lf' | 'auto';
+  private readonly maxFrameLength: number;
+
+  constructor(options: SyslogOptions) {
+    const reader = new OptionReader('syslog', options, ['framing', 'maxFrameLength']);
+    this.framing = reader.choice('framing', 'auto', ['octet-counting', 'lf', 'auto']);
+    this.maxFrameLength = reader.maxFrameLength();
+  }
+
+  decode(input: Input): SyslogMessage | undefined {
+    // A message begins with "<", a count with a digit that is not 0.
+    const lf = this.framing === 'lf' || (this.framing === 'auto' && input.u8(0) === LESS_THAN);
+    const frame = lf ? this.takeLine(input) : this.takeCounted(input);
+    return frame === undefined ? undefined : parsed(frame);
+  }
+
+  encode(message: SyslogMessage, output: Output): void {
+    const bytes = formatSyslog(message);
+    if (bytes.length > this.maxFrameLength) throw tooLong(bytes.length, this.maxFrameLength);
+    if (this.framing !== 'lf') {
+      writeDecimal(output, bytes.length);
+      output.u8(SPACE).bytes(bytes);
+      return;
+    }
+    const at = bytes.indexOf(LF);
+    if (at >= 0) throw new FramingError('BAD_DELIMITER', `a message that LF ends contains LF at ${at}`);
+    output.bytes(bytes).u8(LF);
+  }
+
+  private takeLine(input: Input): Uint8Array | undefined {
+    const end = input.indexOf(LF);
+    const length = end < 0 ? input.length : end;
+    if (length > this.maxFrameLength) throw tooLong(length, this.maxFrameLength);
+    if (end < 0) return undefined;
+    const frame = input.take(end);
+    input.skip(1);
+    return frame;
+  }
+
+  private takeCounted(input: Input): Uint8Array | undefined {
+    let at = 0;
+    let length = 0;
+    for (; ; at++) {
+      if (!input.has(at + 1)) return undefined;
+      const byte = input.u8(at);
+      if (byte === SPACE && at > 0) break;
+      if (byte < ZERO + (at === 0 ? 1 : 0) || byte > ZERO + 9 || at === MOST_DIGITS) {
+        throw new FramingError('BAD_DIGIT', 'a count is digits and a space, the first not 0', {
+          offset: input.offset + at,
+        });
+      }
+      length = length * 10 + byte - ZERO;
+      if (length > this.maxFrameLength) throw tooLong(length, this.maxFrameLength);
+    }
+    if (!input.has(at + 1 + length)) return undefined;
+    input.skip(at + 1);
+    return input.take(length);
+  }
+}
+
+/** A message that is malformed does not disturb those behind it: its frame has been taken. */
+function parsed(frame: Uint8Array): SyslogMessage {
+  try {
+    return parseSyslog(frame);
+  } catch (error) {
+    throw new FramingError('BAD_HEADER', (error as Error).message, { recoverable: true, cause: error });
+  }
+}
+
+/**
+ * Log messages of RFC 5424 and RFC 3164 over a stream, in both framings of RFC 6587. A malformed message is a recoverable
+ * `BAD_HEADER`, and those behind it are delivered. For datagrams there are {@link parseSyslog} and {@link formatSyslog}.
+ *
+ * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
+ */
+export function syslog(options: SyslogOptions = {}): Codec<SyslogMessage> {
+  return new SyslogCodec(options);
+}

@@ -1,0 +1,66 @@
+import { FramingError, shown, wrongRange } from '../errors.js';
+import {
+  type Count,
+  CountOf,
+  checkField,
+  type Field,
+  type FieldReader,
+  type FieldWriter,
+  type Scope,
+} from './field.js';
+
+class ArrayField<T> implements Field<T[]> {
+  readonly size: number | undefined;
+  readonly least: number;
+  readonly scalar = -1;
+  readonly count: CountOf;
+  private readonly item: Field<T>;
+
+  constructor(item: Field<T>, count: Count) {
+    checkField('array', item);
+    this.count = new CountOf('array', count);
+    this.item = item;
+    const { fixed } = this.count;
+    if (fixed === undefined && item.least === 0) {
+      // A count of 4 bytes would claim 2^32 items that take no bytes at all.
+      throw wrongRange('ERR_FRAMING_OPTION', 'array wants items of at least one byte where the count is read');
+    }
+    this.size = fixed === undefined || item.size === undefined ? undefined : fixed * item.size;
+    this.least = this.count.size + (fixed ?? 0) * item.least;
+  }
+
+  read(reader: FieldReader, little: boolean, scope: Scope): T[] | undefined {
+    const { item } = this;
+    const count = this.count.read(reader, little, scope);
+    if (count === undefined) return undefined;
+    const items: T[] = [];
+    if (item.size !== undefined) {
+      if (this.size === undefined && !reader.has(count * item.size)) return undefined;
+      for (let i = 0; i < count; i++) items.push(item.read(reader, little, scope)!);
+      return items;
+    }
+    for (let i = 0; i < count; i++) {
+      if (!reader.has((count - i) * item.least)) return undefined;
+      const value = item.read(reader, little, scope);
+      if (value === undefined) return undefined;
+      items.push(value);
+    }
+    return items;
+  }
+
+  write(writer: FieldWriter, value: T[], little: boolean, scope: Scope, name: string): void {
+    if (!Array.isArray(value)) throw new FramingError('BAD_VALUE', `${name} wants an array, got ${shown(value)}`);
+    this.count.write(writer, value.length, little, scope, name);
+    for (let i = 0; i < value.length; i++) this.item.write(writer, value[i] as T, little, scope, `${name}[${i}]`);
+  }
+}
+
+/**
+ * Items one after the other: `array(u16, 4)` has four, `array(u16, u8)` has their number before them, `array(u16,
+ * 'count')` as many as the field `count` before it says. To be encoded, the number must agree (`BAD_VALUE`).
+ *
+ * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
+ */
+export function array<T>(item: Field<T>, count: Count): Field<T[]> {
+  return new ArrayField(item, count);
+}
