@@ -1,4 +1,11 @@
 export type { ByteChannel, ChannelCloseInfo } from './byte-channel.js';
+export {
+  type CodecFailure,
+  type CodecReport,
+  checkCodec,
+  type DecodeVector,
+  type EncodeVector,
+} from './check-codec.js';
 export type { BytesLike, Codec, Decoder, Encoder, Input, Output } from './codec.js';
 export type { DelimitedOptions } from './codecs/delimited.js';
 export { type DelimiterOptions, delimiter } from './codecs/delimiter.js';
@@ -7,6 +14,7 @@ export { type LengthFieldOptions, lengthField } from './codecs/length-field.js';
 export { type LinesOptions, lines } from './codecs/lines.js';
 export { DEFAULT_MAX_FRAME_LENGTH } from './codecs/options.js';
 export { utf8Lines } from './codecs/utf8-lines.js';
+export type { CuttingOptions } from './cuttings.js';
 export { decodeAll, encodeAll } from './decode-all.js';
 export {
   FRAMING_ERRORS,
@@ -18,8 +26,11 @@ export {
 } from './errors.js';
 export { Framed, type FramedOptions } from './framed.js';
 export { type FramedChannel, type FramedChannelEvents, type FramedChannelOptions, framed } from './framed-channel.js';
+export { type Frames, frames } from './frames.js';
+export { type HexdumpOptions, hexdump } from './hex.js';
 export { type MakefileOptions, makefile } from './makefile.js';
 export { Needles } from './needles.js';
 export type { Reader, ReaderOptions } from './reader.js';
 export * from './struct/index.js';
+export { type DecoderStreamOptions, decoderStream, encoderStream } from './web-streams.js';
 export type { Writer, WriterOptions } from './writer.js';
