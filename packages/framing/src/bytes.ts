@@ -12,6 +12,7 @@ interface NodeBuffer extends Uint8Array {
 interface NodeBufferConstructor {
   readonly [Symbol.species]?: unknown;
   readonly prototype: { readonly indexOf: (byte: number, from: number) => number };
+  allocUnsafe(size: number): Uint8Array;
   allocUnsafeSlow(size: number): Uint8Array;
   byteLength(text: string, encoding: 'utf8'): number;
   from(text: string, encoding: 'utf8'): Uint8Array;
@@ -75,6 +76,11 @@ export function allocate(size: number): Uint8Array {
   if (NodeBuffer === undefined) return new Uint8Array(least);
   const { buffer, byteOffset } = NodeBuffer.allocUnsafeSlow(least);
   return new Uint8Array(buffer, byteOffset, least);
+}
+
+/** New bytes for a message, with arbitrary contents; small ones may share a block with others, as Node's do. */
+export function newBytes(size: number): Uint8Array {
+  return NodeBuffer === undefined ? new Uint8Array(size) : NodeBuffer.allocUnsafe(size);
 }
 
 /** A copy in memory of its own; a `Buffer` where there is one. */

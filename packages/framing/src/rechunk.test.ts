@@ -1,45 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Codec, decodeAll, delimiter, encodeAll, Framed, fixed, lengthField, lines } from './index.js';
-import { hex, type MakeFramer, outcome } from './testing/rechunk.js';
+import { comesBack, cut, cuts, makerOf, sameInAnyChunking } from './testing/properties.js';
+import { hex, outcome } from './testing/rechunk.js';
 
 /** Few different bytes, so that delimiters, pieces of delimiters and near misses are everywhere. */
 const streams = fc
   .uint8Array({ maxLength: 60 })
   .map((bytes) => bytes.map((byte) => [13, 10, 97, 98, 0, 13, 10, 97][byte & 7]!));
-const cuts = fc.array(fc.nat(12), { maxLength: 80 });
-
-function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
-  let at = 0;
-  for (const size of sizes) {
-    pieces.push(bytes.slice(at, at + size));
-    at += size;
-  }
-  pieces.push(bytes.slice(at));
-  return pieces;
-}
-
-function makerOf(codec: Codec<Uint8Array, never>, maxBuffered?: number): MakeFramer {
-  return (onMessage, onError) => new Framed(codec as Codec<unknown, never>, onMessage, { onError, maxBuffered });
-}
-
 function holdsInAnyChunking(codecs: fc.Arbitrary<Codec<Uint8Array, never>>): void {
-  fc.assert(
-    fc.property(
-      codecs,
-      streams,
-      cuts,
-      fc.option(fc.integer({ min: 1, max: 12 })),
-      (codec, bytes, sizes, maxBuffered) => {
-        const make = makerOf(codec, maxBuffered ?? undefined);
-        const whole = outcome(make, [bytes]);
-        expect(outcome(make, cut(bytes, sizes))).toEqual(whole);
-        expect(outcome(make, cut(bytes, Array(bytes.length).fill(1)))).toEqual(whole);
-      },
-    ),
-    { numRuns: 3000 },
-  );
+  sameInAnyChunking(codecs, streams, 3000);
 }
 
 const delimitedOptions = {
@@ -155,14 +125,7 @@ describe('what was encoded is decoded again, cut at random', () => {
   const payloads = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 12 });
 
   function roundTrips(codec: Codec<Uint8Array>, messages: fc.Arbitrary<Uint8Array[]>): void {
-    fc.assert(
-      fc.property(messages, cuts, (sent, sizes) => {
-        const { frames, error } = outcome(makerOf(codec), cut(encodeAll(codec, sent), sizes));
-        expect(error).toBeUndefined();
-        expect(frames).toEqual(sent.map(hex));
-      }),
-      { numRuns: 300 },
-    );
+    comesBack(fc.constant(codec), messages, 300);
   }
 
   it('fixed', () => {

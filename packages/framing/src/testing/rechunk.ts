@@ -26,7 +26,13 @@ export type MakeFramer = (
   onError: (error: FramingError) => void,
 ) => Framed<unknown, never>;
 
-export function hex(bytes: unknown): string {
+/** A message of any codec of the vectors in hex. */
+export function hex(message: unknown): string {
+  if (typeof message === 'object' && message !== null && 'lines' in message) {
+    const { code, lines } = message as framing.StatusReply;
+    return hex([code, ...lines].join('\n'));
+  }
+  const bytes = message;
   return Buffer.from(bytes as Uint8Array | string as Uint8Array).toString('hex');
 }
 
@@ -77,7 +83,7 @@ export function outcome(make: MakeFramer, chunks: readonly Uint8Array[], end = t
   const frames: string[] = [];
   const skipped: string[] = [];
   const framer = make(
-    (message) => frames.push(typeof message === 'string' ? Buffer.from(message).toString('hex') : hex(message)),
+    (message) => frames.push(hex(message)),
     (error) => skipped.push(`${error.code} at ${error.offset}`),
   );
   let error: string | undefined;
