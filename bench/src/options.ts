@@ -199,7 +199,16 @@ export function parseOptions(args: readonly string[]): Action {
   return action;
 }
 
-export const microSuites = ['dispatch', 'length-field', 'timeouts'] as const;
+export const microSuites = [
+  'dispatch',
+  'escapes',
+  'length-field',
+  'linear',
+  'lines',
+  'prefixes',
+  'timeouts',
+  'varint',
+] as const;
 
 /** How many rounds a workload gets. */
 export function plannedRounds(workload: Workload, options: BenchOptions): number {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Codec, decodeAll, delimiter, encodeAll, Framed, fixed, lengthField, lines } from './index.js';
+import { type Codec, decodeAll, delimiter, encodeAll, Framed, fixed, type Input, lengthField, lines } from './index.js';
 import { comesBack, cut, cuts, makerOf, sameInAnyChunking } from './testing/properties.js';
 import { hex, outcome } from './testing/rechunk.js';
 
@@ -54,9 +54,28 @@ describe('any bytes in any chunking give the same messages, the same skipped fra
           adjust: fc.integer({ min: -12, max: 3 }),
           strip: fc.option(fc.nat(12), { nil: undefined }),
           maxFrameLength: fc.constantFrom(0, 3, 12, 1000),
+          onTooLong: fc.constantFrom('error' as const, 'discard' as const),
           trailer: fc.option(fc.constantFrom('\n', 'a'), { nil: undefined }),
         })
         .map((options) => lengthField(options)),
+    );
+  });
+
+  it('lengthField with read', () => {
+    const read = (input: Input) => {
+      if (!input.has(2)) return undefined;
+      const length = input.u8(1) & 15;
+      input.skip(2);
+      return length;
+    };
+    holdsInAnyChunking(
+      fc
+        .record({
+          maxFrameLength: fc.constantFrom(0, 3, 12),
+          onTooLong: fc.constantFrom('error' as const, 'discard' as const),
+          keepHeader: fc.boolean(),
+        })
+        .map((options) => lengthField({ ...options, read })),
     );
   });
 });

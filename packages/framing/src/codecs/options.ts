@@ -1,6 +1,6 @@
 import { isBytes, utf8Bytes } from '../bytes.js';
 import type { BytesLike } from '../codec.js';
-import { FramingError, shown, wrongRange, wrongType } from '../errors.js';
+import { FramingError, type FramingErrorInfo, shown, wrongRange, wrongType } from '../errors.js';
 
 /** Unless told otherwise, no payload may be longer than this: 16 MiB. */
 export const DEFAULT_MAX_FRAME_LENGTH = 16 * 1024 * 1024;
@@ -142,6 +142,6 @@ export function payloadOf(message: BytesLike): Uint8Array {
 }
 
 /** `FRAME_TOO_LONG` of an encoder, and of a decoder that knows the length. */
-export function tooLong(length: number, most: number): FramingError {
-  return new FramingError('FRAME_TOO_LONG', `a payload of ${length} bytes; maxFrameLength is ${most}`);
+export function tooLong(length: number, most: number, info?: FramingErrorInfo): FramingError {
+  return new FramingError('FRAME_TOO_LONG', `a payload of ${length} bytes; maxFrameLength is ${most}`, info);
 }

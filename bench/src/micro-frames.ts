@@ -1,0 +1,132 @@
+/**
+ * What the suites that decode frames have in common: one stream of frames of a size in chunks of 64 KiB, cut where they fall. An operation is a
+ * chunk; a call decodes all of them. Every case delivers each message to the same sink, which looks at its length, its first and its last byte,
+ * and has to find as many messages as there are.
+ */
+import type { SuiteCase } from './micro-suite.js';
+
+const CHUNK = 64 * 1024;
+/** The cuts fall differently in each. */
+const CHUNKS = 32;
+
+export type OnBytes = (frame: Uint8Array) => void;
+export type OnText = (line: string) => void;
+type Push = (chunk: Buffer) => void;
+
+/** A payload without any byte that means something to one of the codecs. */
+export function plainPayload(length: number, seed: number): Buffer {
+  return Buffer.alloc(length, 97 + (seed % 26));
+}
+
+export class FrameStream {
+  readonly chunks: Buffer[] = [];
+  private readonly frames: number;
+  private readonly sizes: { bytesPerOperation: number; operations: number };
+  private sum = 0;
+  private count = 0;
+
+  /** `frameOf` gives the frames, one after the other, and always of the same length. */
+  constructor(frameOf: (i: number) => Uint8Array) {
+    const { length } = frameOf(0);
+    this.frames = Math.floor((CHUNK * CHUNKS) / length);
+    const stream = Buffer.concat(Array.from({ length: this.frames }, (_, i) => frameOf(i)));
+    for (let at = 0; at < stream.length; at += CHUNK) this.chunks.push(stream.subarray(at, at + CHUNK));
+    this.sizes = { bytesPerOperation: CHUNK, operations: stream.length / CHUNK };
+  }
+
+  /** A case whose messages are bytes; `start` makes a decoder once, and is given where they go. */
+  bytes(name: string, reference: string | undefined, start: (onFrame: OnBytes) => Push): SuiteCase {
+    return this.synchronous(name, reference, start(this.onBytes));
+  }
+
+  /** The same with text. */
+  text(name: string, reference: string | undefined, start: (onLine: OnText) => Push): SuiteCase {
+    return this.synchronous(name, reference, start(this.onText));
+  }
+
+  /** A case that takes all chunks at once. */
+  all(name: string, reference: string, decode: (chunks: readonly Buffer[], onFrame: OnBytes) => void): SuiteCase {
+    const run = () => {
+      decode(this.chunks, this.onBytes);
+      return this.checked();
+    };
+    return { name, reference, ...this.sizes, run };
+  }
+
+  /** A case that delivers later than it is given the chunks, as streams do: it is waited for. */
+  flowing(
+    name: string,
+    reference: string,
+    start: (onBytes: OnBytes, onText: OnText) => (chunk: Buffer) => void,
+  ): SuiteCase {
+    let complete = () => {};
+    const counted =
+      <M>(deliver: (message: M) => void) =>
+      (message: M) => {
+        deliver(message);
+        if (this.count === this.frames) complete();
+      };
+    const push = start(counted(this.onBytes), counted(this.onText));
+    const run = async () => {
+      await new Promise<void>((resolve) => {
+        complete = resolve;
+        for (const chunk of this.chunks) push(chunk);
+      });
+      return this.checked();
+    };
+    return { name, reference, ...this.sizes, asynchronous: true, run };
+  }
+
+  private synchronous(name: string, reference: string | undefined, push: Push): SuiteCase {
+    const run = () => {
+      for (const chunk of this.chunks) push(chunk);
+      return this.checked();
+    };
+    return { name, ...(reference === undefined ? {} : { reference }), ...this.sizes, run };
+  }
+
+  private readonly onBytes = (frame: Uint8Array): void => {
+    const { length } = frame;
+    this.sum = (this.sum + length + frame[0]! + frame[length - 1]!) | 0;
+    this.count++;
+  };
+
+  private readonly onText = (line: string): void => {
+    const { length } = line;
+    this.sum = (this.sum + length + line.charCodeAt(0) + line.charCodeAt(length - 1)) | 0;
+    this.count++;
+  };
+
+  private checked(): number {
+    if (this.count !== this.frames) throw new Error(`${this.count} messages of ${this.frames} were found`);
+    this.count = 0;
+    return this.sum;
+  }
+}
+
+/** What a careful programmer writes around a loop for one format: what a chunk leaves over is kept, and put before the next. */
+export abstract class HandWritten {
+  private rest: Buffer | undefined;
+
+  constructor(protected readonly onFrame: OnBytes) {}
+
+  /** Delivers the frames in `bytes`; returns where the first incomplete one begins. */
+  protected abstract scan(bytes: Buffer): number;
+
+  push(chunk: Buffer): void {
+    const bytes = this.rest === undefined ? chunk : Buffer.concat([this.rest, chunk]);
+    const at = this.scan(bytes);
+    this.rest = at < bytes.length ? bytes.subarray(at) : undefined;
+  }
+
+  /** Not subarray: on a Buffer it costs twice as much. */
+  protected deliver(bytes: Buffer, at: number, length: number): void {
+    this.onFrame(new Uint8Array(bytes.buffer, bytes.byteOffset + at, length));
+  }
+}
+
+/** The sizes of payload that all suites take. */
+export const SIZES = [
+  ['32 B', 32],
+  ['1 KiB', 1024],
+] as const;
