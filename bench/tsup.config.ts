@@ -6,6 +6,8 @@ export default defineConfig({
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
     .map((file) => `src/${file}`),
   format: ['esm'],
+  // The peers are devDependencies, which tsup would bundle: they are to run as they are published.
+  skipNodeModulesBundle: true,
   target: 'node20',
   clean: true,
   sourcemap: true,

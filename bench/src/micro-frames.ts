@@ -1,91 +1,132 @@
-/** What the suites of decoders have in common: a stream in chunks, and each decoder fed with it in a circle. */
-import { createRequire } from 'node:module';
+/**
+ * What the suites that decode frames have in common: one stream of frames of a size in chunks of 64 KiB, cut where they fall. An operation is a
+ * chunk; a call decodes all of them. Every case delivers each message to the same sink, which looks at its length, its first and its last byte,
+ * and has to find as many messages as there are.
+ */
 import type { SuiteCase } from './micro-suite.js';
 
-export const CHUNK = 64 * 1024;
-/** Chunks of one stream: the cuts fall differently in each. */
-const CHUNKS = 64;
+const CHUNK = 64 * 1024;
+/** The cuts fall differently in each. */
+const CHUNKS = 32;
 
-/** Packages of others: loaded when a suite runs, so that its program is built without them. */
-// biome-ignore lint/suspicious/noExplicitAny: what they give has no types, or types of internals that are not exported
-export const peer: (name: string) => any = createRequire(import.meta.url);
+export type OnBytes = (frame: Uint8Array) => void;
+export type OnText = (line: string) => void;
+type Push = (chunk: Buffer) => void;
 
-/** Takes a chunk, and hands each payload to the sink. */
-export type Push = (chunk: Uint8Array) => void;
-export type Sink = (payload: Uint8Array) => void;
-
-export interface Contender {
-  name: string;
-  /** Makes the decoder. `'reference'` is the first contender: the loop that is written by hand. */
-  make(sink: Sink): Push;
+/** A payload without any byte that means something to one of the codecs. */
+export function plainPayload(length: number, seed: number): Buffer {
+  return Buffer.alloc(length, 97 + (seed % 26));
 }
 
-/** `frame(payload)`, end to end, as chunks; the last frame ends with the last chunk, so that the stream can be fed in a circle. */
-function chunksOf(frame: (payload: Uint8Array) => Uint8Array, size: number): Uint8Array[] {
-  const frames: Uint8Array[] = [];
-  for (let length = 0, i = 0; length < CHUNK * CHUNKS; i++) {
-    const one = frame(new Uint8Array(size).fill(i & 255));
-    frames.push(one);
-    length += one.length;
+export class FrameStream {
+  readonly chunks: Buffer[] = [];
+  private readonly frames: number;
+  private readonly sizes: { bytesPerOperation: number; operations: number };
+  private sum = 0;
+  private count = 0;
+
+  /** `frameOf` gives the frames, one after the other, and always of the same length. */
+  constructor(frameOf: (i: number) => Uint8Array) {
+    const { length } = frameOf(0);
+    this.frames = Math.floor((CHUNK * CHUNKS) / length);
+    const stream = Buffer.concat(Array.from({ length: this.frames }, (_, i) => frameOf(i)));
+    for (let at = 0; at < stream.length; at += CHUNK) this.chunks.push(stream.subarray(at, at + CHUNK));
+    this.sizes = { bytesPerOperation: CHUNK, operations: stream.length / CHUNK };
   }
-  const stream = Buffer.concat(frames);
-  const chunks: Uint8Array[] = [];
-  for (let at = 0; at < stream.length; at += CHUNK) chunks.push(Buffer.from(stream.subarray(at, at + CHUNK)));
-  return chunks;
-}
 
-/**
- * The cases for payloads of 32 bytes and of 1 KiB. All contenders decode the same stream, each its own copy of it
- * (some write to what they are given), and every payload's length, first and last byte go into the result.
- */
-export function frameCases(frame: (payload: Uint8Array) => Uint8Array, contenders: readonly Contender[]): SuiteCase[] {
-  return [32, 1024].flatMap((size) => {
-    const label = size === 32 ? '32 B' : '1 KiB';
-    const reference = `${label}: ${contenders[0]!.name}`;
-    return contenders.map(({ name, make }, i): SuiteCase => {
-      const chunks = chunksOf(frame, size);
-      let seen = 0;
-      let payloads = 0;
-      const push = make((payload) => {
-        payloads++;
-        seen = (seen + payload.length + payload[0]! + payload[payload.length - 1]!) | 0;
-      });
-      let next = 0;
-      const run = () => {
-        push(chunks[next]!);
-        next = (next + 1) % chunks.length;
-        return seen;
+  /** A case whose messages are bytes; `start` makes a decoder once, and is given where they go. */
+  bytes(name: string, reference: string | undefined, start: (onFrame: OnBytes) => Push): SuiteCase {
+    return this.synchronous(name, reference, start(this.onBytes));
+  }
+
+  /** The same with text. */
+  text(name: string, reference: string | undefined, start: (onLine: OnText) => Push): SuiteCase {
+    return this.synchronous(name, reference, start(this.onText));
+  }
+
+  /** A case that takes all chunks at once. */
+  all(name: string, reference: string, decode: (chunks: readonly Buffer[], onFrame: OnBytes) => void): SuiteCase {
+    const run = () => {
+      decode(this.chunks, this.onBytes);
+      return this.checked();
+    };
+    return { name, reference, ...this.sizes, run };
+  }
+
+  /** A case that delivers later than it is given the chunks, as streams do: it is waited for. */
+  flowing(
+    name: string,
+    reference: string,
+    start: (onBytes: OnBytes, onText: OnText) => (chunk: Buffer) => void,
+  ): SuiteCase {
+    let complete = () => {};
+    const counted =
+      <M>(deliver: (message: M) => void) =>
+      (message: M) => {
+        deliver(message);
+        if (this.count === this.frames) complete();
       };
-      // Once around: a decoder that delivers nothing would be the fastest.
-      for (let n = 0; n < chunks.length; n++) run();
-      const total = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-      const expected = total / frame(new Uint8Array(size)).length;
-      if (payloads !== expected) throw new Error(`${label}: ${name} delivers ${payloads} payloads of ${expected}`);
-      return { name: `${label}: ${name}`, ...(i === 0 ? {} : { reference }), bytesPerOperation: CHUNK, run };
-    });
-  });
-}
+    const push = start(counted(this.onBytes), counted(this.onText));
+    const run = async () => {
+      await new Promise<void>((resolve) => {
+        complete = resolve;
+        for (const chunk of this.chunks) push(chunk);
+      });
+      return this.checked();
+    };
+    return { name, reference, ...this.sizes, asynchronous: true, run };
+  }
 
-/**
- * What a loop written by hand does with what a chunk leaves over: joins it with the next. `decode` takes all frames out
- * of `bytes` and returns how many bytes it has used.
- */
-export function joining(decode: (bytes: Uint8Array) => number): Push {
-  let rest: Uint8Array | undefined;
-  return (chunk) => {
-    let bytes = chunk;
-    if (rest !== undefined) {
-      bytes = Buffer.allocUnsafe(rest.length + chunk.length);
-      bytes.set(rest);
-      bytes.set(chunk, rest.length);
-      rest = undefined;
-    }
-    const used = decode(bytes);
-    if (used < bytes.length) rest = bytes.subarray(used);
+  private synchronous(name: string, reference: string | undefined, push: Push): SuiteCase {
+    const run = () => {
+      for (const chunk of this.chunks) push(chunk);
+      return this.checked();
+    };
+    return { name, ...(reference === undefined ? {} : { reference }), ...this.sizes, run };
+  }
+
+  private readonly onBytes = (frame: Uint8Array): void => {
+    const { length } = frame;
+    this.sum = (this.sum + length + frame[0]! + frame[length - 1]!) | 0;
+    this.count++;
   };
+
+  private readonly onText = (line: string): void => {
+    const { length } = line;
+    this.sum = (this.sum + length + line.charCodeAt(0) + line.charCodeAt(length - 1)) | 0;
+    this.count++;
+  };
+
+  private checked(): number {
+    if (this.count !== this.frames) throw new Error(`${this.count} messages of ${this.frames} were found`);
+    this.count = 0;
+    return this.sum;
+  }
 }
 
-/** The class of views that `Buffer` itself makes: `subarray` costs three times as much. */
-export const View = (
-  Buffer as unknown as { [Symbol.species]: new (b: ArrayBufferLike, at: number, n: number) => Buffer }
-)[Symbol.species];
+/** What a careful programmer writes around a loop for one format: what a chunk leaves over is kept, and put before the next. */
+export abstract class HandWritten {
+  private rest: Buffer | undefined;
+
+  constructor(protected readonly onFrame: OnBytes) {}
+
+  /** Delivers the frames in `bytes`; returns where the first incomplete one begins. */
+  protected abstract scan(bytes: Buffer): number;
+
+  push(chunk: Buffer): void {
+    const bytes = this.rest === undefined ? chunk : Buffer.concat([this.rest, chunk]);
+    const at = this.scan(bytes);
+    this.rest = at < bytes.length ? bytes.subarray(at) : undefined;
+  }
+
+  /** Not subarray: on a Buffer it costs twice as much. */
+  protected deliver(bytes: Buffer, at: number, length: number): void {
+    this.onFrame(new Uint8Array(bytes.buffer, bytes.byteOffset + at, length));
+  }
+}
+
+/** The sizes of payload that all suites take. */
+export const SIZES = [
+  ['32 B', 32],
+  ['1 KiB', 1024],
+] as const;

@@ -21,7 +21,9 @@ export interface SuiteCase {
   reference?: string;
   bytesPerOperation?: number;
   /** Returns something that depends on all its work; it is fed to the sink. */
-  run(): number;
+  run(): number | Promise<number>;
+  /** `run` gives a promise, and the next call waits for it. */
+  asynchronous?: boolean;
   /** Operations that one call of `run` does. = 1 */
   operations?: number;
 }
@@ -36,13 +38,18 @@ export function runSuite(cases: readonly SuiteCase[]): void {
   const suite = new Benchmark.Suite();
   for (const each of process.argv.includes('--reverse') ? [...cases].reverse() : cases) {
     const { run } = each;
-    suite.add(
-      each.name,
-      () => {
-        sink = (sink + run()) | 0;
-      },
-      { minSamples: 30, maxTime: 1 },
-    );
+    const take = (result: number) => {
+      sink = (sink + result) | 0;
+    };
+    if (each.asynchronous) {
+      const deferred = async (deferral: { resolve(): void }) => {
+        take(await run());
+        deferral.resolve();
+      };
+      suite.add(each.name, deferred, { minSamples: 30, maxTime: 1, defer: true });
+    } else {
+      suite.add(each.name, () => take(run() as number), { minSamples: 30, maxTime: 1 });
+    }
   }
   suite.on('cycle', (event: { target: Benchmark }) => {
     const { name, hz, stats, error } = event.target as Benchmark & { name: string; error?: Error };
@@ -59,6 +66,6 @@ export function runSuite(cases: readonly SuiteCase[]): void {
     };
     console.log(JSON.stringify(line));
   });
+  suite.on('complete', () => console.error(`sink ${sink}`));
   suite.run();
-  console.error(`sink ${sink}`);
 }

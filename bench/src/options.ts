@@ -207,13 +207,18 @@ export function parseOptions(args: readonly string[]): Action {
 
 export const microSuites = [
   'dispatch',
+  'escapes',
   'length-field',
+  'linear',
+  'lines',
   'mqtt',
   'postgres',
+  'prefixes',
   'resp',
   'struct',
   'timeouts',
   'unpack',
+  'varint',
   'websocket',
 ] as const;
 

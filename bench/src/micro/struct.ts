@@ -3,7 +3,7 @@
  * against a `DataView` by hand. An operation is a record.
  */
 import { bytes, f64, i8, struct, u16, u32, u64 } from '@fdset/framing';
-import { peer, View } from '../micro-frames.js';
+import { peer, View } from '../micro-contenders.js';
 import { runSuite, type SuiteCase } from '../micro-suite.js';
 
 const BLOCK = 64 * 1024;

@@ -1,6 +1,6 @@
 /** `unpack('>HIbd', bytes)` and back: this package and python-struct against a `DataView` by hand. An operation is a call. */
 import { pack, unpack } from '@fdset/framing';
-import { peer } from '../micro-frames.js';
+import { peer } from '../micro-contenders.js';
 import { runSuite, type SuiteCase } from '../micro-suite.js';
 
 const FORMAT = '>HIbd';

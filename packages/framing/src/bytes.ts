@@ -15,6 +15,7 @@ interface NodeBuffer extends Uint8Array {
 interface NodeBufferConstructor {
   readonly [Symbol.species]?: unknown;
   readonly prototype: { readonly indexOf: (byte: number, from: number) => number };
+  allocUnsafe(size: number): Uint8Array;
   allocUnsafeSlow(size: number): Uint8Array;
   byteLength(text: string, encoding: 'utf8'): number;
   from(text: string, encoding: 'utf8'): Uint8Array;
@@ -83,6 +84,11 @@ export function allocate(size: number): Uint8Array {
 /** `size` new bytes, all zero; a `Buffer` where there is one. Small ones live in the heap, which is what they cost least. */
 export function zeros(size: number): Uint8Array {
   return new View(size);
+}
+
+/** New bytes for a message, with arbitrary contents; small ones may share a block with others, as Node's do. */
+export function newBytes(size: number): Uint8Array {
+  return NodeBuffer === undefined ? new Uint8Array(size) : NodeBuffer.allocUnsafe(size);
 }
 
 /** A copy in memory of its own; a `Buffer` where there is one. */

@@ -70,6 +70,11 @@ export interface Input {
 export interface Output {
   /** Bytes written so far and not yet flushed, those of earlier messages included: take differences. */
   readonly length: number;
+  /**
+   * What the encoder must remember of this stream between messages: `undefined` at first and after `use`. Set it when the
+   * message can no longer fail: it is not undone.
+   */
+  state: unknown;
   u8(value: number): this;
   /** 2 bytes; big-endian unless `le`. */
   u16(value: number, le?: boolean): this;

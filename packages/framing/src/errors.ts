@@ -15,7 +15,7 @@ export const FRAMING_ERRORS = {
   BAD_HEADER: 'the header is malformed',
   BAD_REPLY: 'the status reply is malformed',
   BAD_CHECKSUM: 'the checksum does not match the payload',
-  BAD_VALUE: 'the value cannot be encoded',
+  BAD_VALUE: 'the value cannot be decoded, or cannot be encoded',
   BARE_LF: 'a line feed stands without the carriage return before it',
   UNEXPECTED_EOF: 'the stream ended inside a frame',
   CLOSED: 'the framer has ended or failed before',

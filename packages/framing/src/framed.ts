@@ -196,6 +196,7 @@ export class Framed<I, O = I> {
     next.codec = codec;
     next.onMessage = onMessage;
     this.input.reset();
+    this.output.state = undefined;
     if (!this.running && !this.held && this.failed === undefined && !this.done && this.input.length > 0) this.run();
     return next;
   }
@@ -348,4 +349,10 @@ export function checkDecoder(codec: Decoder<unknown>): void {
 export function checkEncoder(codec: Encoder<never>): void {
   if (typeof codec?.encode === 'function') return;
   throw wrongType('ERR_FRAMING_CODEC', `a codec with an encode method is wanted, got ${shown(codec)}`);
+}
+
+/** Both. */
+export function checkBothWays(codec: Codec<unknown, never>): void {
+  checkDecoder(codec);
+  checkEncoder(codec);
 }

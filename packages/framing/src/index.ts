@@ -7,13 +7,29 @@ export {
   type EncodeVector,
 } from './check-codec.js';
 export type { BytesLike, Codec, Decoder, Encoder, Input, Output } from './codec.js';
+export { type AsciiLengthOptions, asciiLength } from './codecs/ascii-length.js';
+export { cobs } from './codecs/cobs.js';
 export type { DelimitedOptions } from './codecs/delimited.js';
 export { type DelimiterOptions, delimiter } from './codecs/delimiter.js';
+export { type DotStuffedOptions, dotStuffed } from './codecs/dot-stuffed.js';
 export { type FixedOptions, fixed } from './codecs/fixed.js';
 export { type LengthFieldOptions, lengthField } from './codecs/length-field.js';
 export { type LinesOptions, lines } from './codecs/lines.js';
-export { DEFAULT_MAX_FRAME_LENGTH } from './codecs/options.js';
+export { netstring } from './codecs/netstring.js';
+export { octetCount } from './codecs/octet-count.js';
+export { DEFAULT_MAX_FRAME_LENGTH, type LimitOptions } from './codecs/options.js';
+export { slip } from './codecs/slip.js';
+export { type StatusReply, type StatusReplyOptions, statusReply } from './codecs/status-reply.js';
+export { type TypeTableOptions, typeTable } from './codecs/type-table.js';
+export { untilClose } from './codecs/until-close.js';
 export { utf8Lines } from './codecs/utf8-lines.js';
+export { type VarintOptions, varint } from './codecs/varint.js';
+export { type ChecksumAlgorithm, type ChecksummedOptions, checksummed } from './combinators/checksummed.js';
+export { type InPartsOptions, inParts, Part } from './combinators/in-parts.js';
+export { json } from './combinators/json.js';
+export { mapped } from './combinators/mapped.js';
+export { type Next, once } from './combinators/once.js';
+export { type TextEncoding, text } from './combinators/text.js';
 export type { CuttingOptions } from './cuttings.js';
 export { decodeAll, encodeAll } from './decode-all.js';
 export {

@@ -42,6 +42,7 @@ interface Checkpoint {
 
 /** Encoded bytes on their way out: a list of closed pieces, then an open one at the end of the block. */
 export class OutputQueue implements Output {
+  state: unknown = undefined;
   private block: Block = EMPTY;
   /** `block.bytes`. */
   private room: Uint8Array = EMPTY.bytes;

@@ -1,45 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Codec, decodeAll, delimiter, encodeAll, Framed, fixed, lengthField, lines } from './index.js';
-import { hex, type MakeFramer, outcome } from './testing/rechunk.js';
+import { type Codec, decodeAll, delimiter, encodeAll, Framed, fixed, type Input, lengthField, lines } from './index.js';
+import { comesBack, cut, cuts, makerOf, sameInAnyChunking } from './testing/properties.js';
+import { hex, outcome } from './testing/rechunk.js';
 
 /** Few different bytes, so that delimiters, pieces of delimiters and near misses are everywhere. */
 const streams = fc
   .uint8Array({ maxLength: 60 })
   .map((bytes) => bytes.map((byte) => [13, 10, 97, 98, 0, 13, 10, 97][byte & 7]!));
-const cuts = fc.array(fc.nat(12), { maxLength: 80 });
-
-function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
-  let at = 0;
-  for (const size of sizes) {
-    pieces.push(bytes.slice(at, at + size));
-    at += size;
-  }
-  pieces.push(bytes.slice(at));
-  return pieces;
-}
-
-function makerOf(codec: Codec<Uint8Array, never>, maxBuffered?: number): MakeFramer {
-  return (onMessage, onError) => new Framed(codec as Codec<unknown, never>, onMessage, { onError, maxBuffered });
-}
-
 function holdsInAnyChunking(codecs: fc.Arbitrary<Codec<Uint8Array, never>>): void {
-  fc.assert(
-    fc.property(
-      codecs,
-      streams,
-      cuts,
-      fc.option(fc.integer({ min: 1, max: 12 })),
-      (codec, bytes, sizes, maxBuffered) => {
-        const make = makerOf(codec, maxBuffered ?? undefined);
-        const whole = outcome(make, [bytes]);
-        expect(outcome(make, cut(bytes, sizes))).toEqual(whole);
-        expect(outcome(make, cut(bytes, Array(bytes.length).fill(1)))).toEqual(whole);
-      },
-    ),
-    { numRuns: 3000 },
-  );
+  sameInAnyChunking(codecs, streams, 3000);
 }
 
 const delimitedOptions = {
@@ -84,9 +54,28 @@ describe('any bytes in any chunking give the same messages, the same skipped fra
           adjust: fc.integer({ min: -12, max: 3 }),
           strip: fc.option(fc.nat(12), { nil: undefined }),
           maxFrameLength: fc.constantFrom(0, 3, 12, 1000),
+          onTooLong: fc.constantFrom('error' as const, 'discard' as const),
           trailer: fc.option(fc.constantFrom('\n', 'a'), { nil: undefined }),
         })
         .map((options) => lengthField(options)),
+    );
+  });
+
+  it('lengthField with read', () => {
+    const read = (input: Input) => {
+      if (!input.has(2)) return undefined;
+      const length = input.u8(1) & 15;
+      input.skip(2);
+      return length;
+    };
+    holdsInAnyChunking(
+      fc
+        .record({
+          maxFrameLength: fc.constantFrom(0, 3, 12),
+          onTooLong: fc.constantFrom('error' as const, 'discard' as const),
+          keepHeader: fc.boolean(),
+        })
+        .map((options) => lengthField({ ...options, read })),
     );
   });
 });
@@ -155,14 +144,7 @@ describe('what was encoded is decoded again, cut at random', () => {
   const payloads = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 12 });
 
   function roundTrips(codec: Codec<Uint8Array>, messages: fc.Arbitrary<Uint8Array[]>): void {
-    fc.assert(
-      fc.property(messages, cuts, (sent, sizes) => {
-        const { frames, error } = outcome(makerOf(codec), cut(encodeAll(codec, sent), sizes));
-        expect(error).toBeUndefined();
-        expect(frames).toEqual(sent.map(hex));
-      }),
-      { numRuns: 300 },
-    );
+    comesBack(fc.constant(codec), messages, 300);
   }
 
   it('fixed', () => {

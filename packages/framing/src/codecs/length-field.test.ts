@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeAll, encodeAll, FramingError, type LengthFieldOptions, lengthField } from '../index.js';
+import { decodeAll, encodeAll, Framed, FramingError, type LengthFieldOptions, lengthField } from '../index.js';
 
 function hexOf(options: LengthFieldOptions, message: string | Uint8Array): string {
   return Buffer.from(encodeAll(lengthField(options), [message])).toString('hex');
@@ -56,6 +56,25 @@ describe('lengthField decodes', () => {
     expect(() => decode({ size: 1, counts: 'frame', maxFrameLength: 2 }, '04')).toThrow(fails('FRAME_TOO_LONG'));
     expect(() => decode({ size: 1, adjust: 4, maxFrameLength: 7 }, '07')).toThrow(fails('FRAME_TOO_LONG'));
     expect(decode({ size: 1, maxFrameLength: 0 }, '0000')).toEqual(['', '']);
+  });
+
+  it('with onTooLong discard a frame is reported once, dropped as it comes, and the next is delivered', () => {
+    for (const options of [
+      { size: 1, maxFrameLength: 2, onTooLong: 'discard' },
+      { read: (input) => input.u8(0) + input.take(1).length - 1, maxFrameLength: 2, onTooLong: 'discard' },
+    ] satisfies LengthFieldOptions[]) {
+      const seen: string[] = [];
+      const framer = new Framed(lengthField(options), (frame) => seen.push(String(frame)), {
+        onError: (error) => seen.push(`${error.code} ${error.offset} ${error.recoverable}`),
+      });
+      framer.push(Buffer.from('\x01a\x03b'));
+      expect(seen).toEqual(['a', 'FRAME_TOO_LONG 2 true']);
+      expect(framer.buffered).toBe(0);
+      framer.push(Buffer.from('c'));
+      framer.push(Buffer.from('d\x02ef\x04ghij\x05'));
+      framer.end();
+      expect(seen.slice(2)).toEqual(['ef', 'FRAME_TOO_LONG 9 true', 'FRAME_TOO_LONG 14 true']);
+    }
   });
 
   it('a wrong trailer is told where it stands', () => {

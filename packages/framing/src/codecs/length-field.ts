@@ -33,6 +33,11 @@ export interface LengthFieldOptions {
    */
   maxFrameLength?: number | undefined;
   /**
+   * What happens beyond it: `'error'` is fatal; `'discard'` reports one recoverable `FRAME_TOO_LONG`, drops the frame as
+   * it comes, and goes on with the next. Default `'error'`.
+   */
+  onTooLong?: 'error' | 'discard' | undefined;
+  /**
    * Reads a length of any other kind: looks with `has` and `u8`, **skips** what it has read, and returns the number of
    * bytes behind it, or `undefined` if more is needed. In place of `size`, `endian`, `offset`, `adjust`, `counts`, `strip`.
    */
@@ -42,7 +47,7 @@ export interface LengthFieldOptions {
 }
 
 const NUMERIC = ['size', 'endian', 'offset', 'adjust', 'counts', 'strip'] as const;
-const OTHERS = ['keepHeader', 'trailer', 'maxFrameLength', 'read', 'write'] as const;
+const OTHERS = ['keepHeader', 'trailer', 'maxFrameLength', 'onTooLong', 'read', 'write'] as const;
 const NO_TRAILER = new Uint8Array(0);
 
 /** The number of bytes behind the header, `rest`, is what both kinds of length field come down to. */
@@ -60,6 +65,7 @@ class LengthFieldCodec implements Codec<Uint8Array, BytesLike> {
   /** Bytes behind the length field that are not payload. */
   private readonly overhead: number;
   private readonly maxFrameLength: number;
+  private readonly discards: boolean;
   private readonly largest: number;
   /** Nothing but the length and the payload, at most `plainLimit` bytes: the case that must be fast. */
   private readonly plainLimit: number;
@@ -77,6 +83,7 @@ class LengthFieldCodec implements Codec<Uint8Array, BytesLike> {
     this.strip = keepHeader ? 0 : reader.integer('strip', this.header, 0, 0x7fffffff);
     this.trailer = reader.bytes('trailer') ?? NO_TRAILER;
     this.maxFrameLength = reader.maxFrameLength();
+    this.discards = discardsTooLong(reader);
     this.largest = this.size < 7 ? 2 ** (8 * this.size) - 1 : Number.MAX_SAFE_INTEGER;
     if (reader.has('counts')) {
       const counts = reader.choice('counts', 'payload', ['payload', 'rest', 'frame']);
@@ -94,6 +101,7 @@ class LengthFieldCodec implements Codec<Uint8Array, BytesLike> {
 
   decode(input: Input): Uint8Array | undefined {
     const { header } = this;
+    if (this.discards && !discarded(input)) return undefined;
     if (!input.has(header)) return undefined;
     const length = this.size === 4 ? input.u32(this.offset, this.le) : this.readField(input);
     const rest = length + this.adjust;
@@ -121,7 +129,7 @@ class LengthFieldCodec implements Codec<Uint8Array, BytesLike> {
     if (payload < 0 || strip > total || rest < this.trailer.length) {
       throw new FramingError('BAD_LENGTH', `length ${length} means a frame of ${total} bytes, which cannot be`);
     }
-    if (payload > this.maxFrameLength) throw tooLong(payload, this.maxFrameLength);
+    if (payload > this.maxFrameLength) throw refused(input, payload, this.maxFrameLength, total, this.discards);
     if (!input.has(total)) return undefined;
     if (this.trailer.length > 0) checkTrailer(input, total, this.trailer);
     if (strip > 0) input.skip(strip);
@@ -227,6 +235,7 @@ class CustomLengthCodec implements Codec<Uint8Array, BytesLike> {
   private readonly keepHeader: boolean;
   private readonly trailer: Uint8Array;
   private readonly maxFrameLength: number;
+  private readonly discards: boolean;
 
   constructor(reader: OptionReader, read: (input: Input) => number | undefined) {
     for (const name of NUMERIC) {
@@ -237,9 +246,11 @@ class CustomLengthCodec implements Codec<Uint8Array, BytesLike> {
     this.keepHeader = reader.flag('keepHeader', false);
     this.trailer = reader.bytes('trailer') ?? NO_TRAILER;
     this.maxFrameLength = reader.maxFrameLength();
+    this.discards = discardsTooLong(reader);
   }
 
   decode(input: Input): Uint8Array | undefined {
+    if (this.discards && !discarded(input)) return undefined;
     const begin = input.offset;
     const rest = this.read(input);
     if (rest === undefined) return undefined;
@@ -247,7 +258,10 @@ class CustomLengthCodec implements Codec<Uint8Array, BytesLike> {
     if (!(Number.isSafeInteger(rest) && rest >= this.trailer.length)) {
       throw new FramingError('BAD_LENGTH', `a length of ${shown(rest)} cannot be`);
     }
-    if (rest > this.maxFrameLength) throw tooLong(rest, this.maxFrameLength);
+    if (rest > this.maxFrameLength) {
+      input.rewind();
+      throw refused(input, rest, this.maxFrameLength, header + rest, this.discards);
+    }
     if (!input.has(rest)) return undefined;
     if (this.trailer.length > 0) checkTrailer(input, rest, this.trailer);
     if (!this.keepHeader) return input.take(rest);
@@ -269,6 +283,31 @@ class CustomLengthCodec implements Codec<Uint8Array, BytesLike> {
     this.write(bytes.length, output);
     output.bytes(bytes);
   }
+}
+
+function discardsTooLong(reader: OptionReader): boolean {
+  return reader.choice('onTooLong', 'error', ['error', 'discard']) === 'discard';
+}
+
+/** `FRAME_TOO_LONG` for the frame of `total` bytes; what has come of it is dropped, or else the error is fatal. */
+function refused(input: Input, payload: number, most: number, total: number, discards: boolean): FramingError {
+  const { offset } = input;
+  if (discards) {
+    const come = Math.min(total, input.length);
+    input.discard(come);
+    if (come < total) input.state = total - come;
+  }
+  return tooLong(payload, most, { offset, recoverable: discards });
+}
+
+/** Drops what comes of a frame that was refused: `input.state` is what it lacks. Whether there is anything behind it. */
+function discarded(input: Input): boolean {
+  if (input.state === undefined) return true;
+  const left = input.state as number;
+  const come = Math.min(left, input.length);
+  input.discard(come);
+  input.state = come < left ? left - come : undefined;
+  return input.length > 0;
 }
 
 function checkTrailer(input: Input, end: number, trailer: Uint8Array): void {
@@ -299,7 +338,8 @@ function checkTrailerOf(bytes: Uint8Array, trailer: Uint8Array): void {
  * ```
  *
  * A length that is negative after the adjustment, or does not cover what is stripped, is `BAD_LENGTH`; one above
- * `maxFrameLength` is `FRAME_TOO_LONG`, before any of the payload has come. The encoder refuses with the same codes what
+ * `maxFrameLength` is `FRAME_TOO_LONG`, before any of the payload has come. With `onTooLong: 'discard'` the stream may
+ * end inside a frame that was refused: that has been told. The encoder refuses with the same codes what
  * the field cannot hold. Bytes of the header beside the length that `strip` removes are encoded as zeros: `keepHeader`,
  * where they matter.
  *

@@ -1,9 +1,15 @@
 import { isBytes, utf8Bytes } from '../bytes.js';
 import type { BytesLike } from '../codec.js';
-import { FramingError, shown, wrongRange, wrongType } from '../errors.js';
+import { FramingError, type FramingErrorInfo, shown, wrongRange, wrongType } from '../errors.js';
 
 /** Unless told otherwise, no payload may be longer than this: 16 MiB. */
 export const DEFAULT_MAX_FRAME_LENGTH = 16 * 1024 * 1024;
+
+/** Options of the codecs that have nothing but a limit. */
+export interface LimitOptions {
+  /** Most bytes of payload, not counting what stands around it. Default 16 MiB. */
+  maxFrameLength?: number | undefined;
+}
 
 /**
  * The options of one codec, checked when it is made: misuse must not wait for the first frame, and a misspelt option
@@ -79,6 +85,26 @@ export class OptionReader {
     return list.map((item) => this.oneByteString(name, item));
   }
 
+  /** What belongs to a byte, 0 or more of something: as a `Map`, or as an object with numbers or hex digits for keys. */
+  byteTable(name: string): [byte: number, count: number][] {
+    const value = this.options[name];
+    if (typeof value !== 'object' || value === null) throw this.type(name, 'an object or a Map', value);
+    const entries: [unknown, unknown][] = value instanceof Map ? [...value] : Object.entries(value);
+    if (entries.length === 0) throw this.range(name, 'at least one entry', value);
+    const hex = !(value instanceof Map) && inHex(Object.keys(value));
+    return entries.map(([key, count]) => {
+      const byte = typeof key === 'string' ? (hex ? Number.parseInt(key, 16) : Number(key || Number.NaN)) : key;
+      if (typeof byte !== 'number' || !(Number.isInteger(byte) && byte >= 0 && byte <= 0xff)) {
+        throw this.range(name, 'bytes from 0 to 255 for keys', key);
+      }
+      if (typeof count !== 'number') throw this.type(`${name}[${shown(key)}]`, 'an integer', count);
+      if (!(Number.isInteger(count) && count >= 0 && count <= 0x7fffffff)) {
+        throw this.range(`${name}[${shown(key)}]`, 'an integer from 0 to 2147483647', count);
+      }
+      return [byte, count];
+    });
+  }
+
   /** The error to throw for options that contradict each other. */
   contradiction(message: string): RangeError {
     return wrongRange('ERR_FRAMING_OPTION', `${this.codec}: ${message}`);
@@ -99,6 +125,11 @@ export class OptionReader {
   }
 }
 
+/** Whether the keys are bytes in two hexadecimal digits: all of them look so, and not all of them like numbers. */
+function inHex(keys: readonly string[]): boolean {
+  return keys.every((key) => /^[\da-f]{2}$/i.test(key)) && keys.some((key) => String(Number(key)) !== key);
+}
+
 function oneOf(choices: readonly string[]): string {
   return choices.map((choice) => `'${choice}'`).join(' or ');
 }
@@ -111,6 +142,6 @@ export function payloadOf(message: BytesLike): Uint8Array {
 }
 
 /** `FRAME_TOO_LONG` of an encoder, and of a decoder that knows the length. */
-export function tooLong(length: number, most: number): FramingError {
-  return new FramingError('FRAME_TOO_LONG', `a payload of ${length} bytes; maxFrameLength is ${most}`);
+export function tooLong(length: number, most: number, info?: FramingErrorInfo): FramingError {
+  return new FramingError('FRAME_TOO_LONG', `a payload of ${length} bytes; maxFrameLength is ${most}`, info);
 }

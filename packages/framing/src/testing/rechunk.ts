@@ -28,7 +28,13 @@ export type MakeFramer = (
   onError: (error: FramingError) => void,
 ) => Framed<unknown, never>;
 
-export function hex(bytes: unknown): string {
+/** A message of any codec of the vectors in hex. */
+export function hex(message: unknown): string {
+  if (typeof message === 'object' && message !== null && 'lines' in message) {
+    const { code, lines } = message as framing.StatusReply;
+    return hex([code, ...lines].join('\n'));
+  }
+  const bytes = message;
   return Buffer.from(bytes as Uint8Array | string as Uint8Array).toString('hex');
 }
 
@@ -85,6 +91,7 @@ export function framerOf(vector: Pick<DecodeVector, 'codec' | 'options'>): MakeF
 function shownFrame(message: unknown): string {
   if (typeof message === 'string') return hex(Buffer.from(message));
   if (message instanceof Uint8Array) return hex(message);
+  if (typeof message === 'object' && message !== null && 'lines' in message) return hex(message);
   const { payload, opcode } = (message ?? {}) as { payload?: unknown; opcode?: unknown };
   if (opcode !== undefined && payload instanceof Uint8Array) return hex(payload);
   // Of an error without the place where it was made.
