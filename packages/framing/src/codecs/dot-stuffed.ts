@@ -19,8 +19,8 @@ const LF = 10;
 const DOT = 46;
 const CR_LF = new Uint8Array([CR, LF]);
 const END = new Uint8Array([DOT, CR, LF]);
-const END_LINE = new Needles([new Uint8Array([CR, LF, DOT, CR, LF])]);
-const DOT_LINE = new Needles([new Uint8Array([CR, LF, DOT])]);
+const END_LINE = /* @__PURE__ */ new Needles([new Uint8Array([CR, LF, DOT, CR, LF])]);
+const DOT_LINE = /* @__PURE__ */ new Needles([new Uint8Array([CR, LF, DOT])]);
 
 class DotStuffedCodec extends EscapedCodec {
   private readonly strictLF: boolean;

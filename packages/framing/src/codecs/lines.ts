@@ -28,9 +28,9 @@ export interface LinesOptions extends DelimitedOptions {
 const CR = 13;
 const LF = 10;
 const CR_LF = new Uint8Array([CR, LF]);
-const CR_LF_NEEDLE = new Needles([CR_LF]);
+const CR_LF_NEEDLE = /* @__PURE__ */ new Needles([CR_LF]);
 const LF_ONLY = new Uint8Array([LF]);
-const CR_OR_LF = new Needles([new Uint8Array([CR]), LF_ONLY]);
+const CR_OR_LF = /* @__PURE__ */ new Needles([new Uint8Array([CR]), LF_ONLY]);
 
 class LinesCodec extends DelimitedCodec {
   private readonly eol: 'lf' | 'crlf' | 'any';

@@ -16,7 +16,7 @@ export interface ChecksummedOptions {
   endian?: 'be' | 'le' | undefined;
 }
 
-const ALGORITHMS = new Map<unknown, (payload: Uint8Array) => number>([
+const ALGORITHMS = /* @__PURE__ */ new Map<unknown, (payload: Uint8Array) => number>([
   ['crc32', crc32],
   ['crc32c', crc32c],
   ['adler32', adler32],

@@ -40,9 +40,9 @@ function crcOf(polynomial: number): (bytes: Uint8Array) => number {
 }
 
 /** CRC-32 of zlib, PNG and Ethernet (ISO 3309). */
-export const crc32 = crcOf(0xedb88320);
+export const crc32 = /* @__PURE__ */ crcOf(0xedb88320);
 /** CRC-32C, Castagnoli's: iSCSI (RFC 3720), SCTP, Kafka. */
-export const crc32c = crcOf(0x82f63b78);
+export const crc32c = /* @__PURE__ */ crcOf(0x82f63b78);
 
 /** So many bytes can be summed up before the second sum needs more than 32 bits (RFC 1950). */
 const ADLER_STRETCH = 3800;

@@ -1,4 +1,5 @@
 import { copyInto, View } from '../bytes.js';
+import { HOST_LITTLE } from '../struct/byte-order.js';
 
 /** Unmasked payloads are cut from blocks of this size, so that small ones do not cost a buffer each. */
 const BLOCK_BYTES = 32_768;
@@ -6,8 +7,6 @@ const BLOCK_BYTES = 32_768;
 const LARGEST_POOLED = 2048;
 /** Up to so many bytes a loop over the bytes is cheaper than the calls that words need. */
 const LOOP_BYTES = 48;
-
-const HOST_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 let block = new ArrayBuffer(0);
 let blockBytes = new Uint8Array(block);

@@ -1,6 +1,7 @@
 import { FramingError, shown } from '../errors.js';
 
-const HOST_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+/** Whether this machine is little-endian. */
+export const HOST_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** A 16-bit integer from the byte order of this machine to that of the network (byteorder(3)). `BAD_VALUE` if it is none. */
 export function htons(value: number): number {

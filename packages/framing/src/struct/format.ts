@@ -1,4 +1,5 @@
 import { shown, wrongRange, wrongType } from '../errors.js';
+import { HOST_LITTLE } from './byte-order.js';
 import {
   BOOL,
   F16,
@@ -55,8 +56,6 @@ const STANDARD: Record<string, number> = {
 };
 /** Sizes of `@`: those of C on a 64-bit Unix (LP64). Each is aligned to its own size there. */
 const NATIVE: Record<string, number> = { ...STANDARD, l: I64, L: U64, n: I64, N: U64, P: U64 };
-
-const HOST_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 const LARGEST = 0x7fffffff;
 /** A format of few characters must not fill the memory with what it is compiled to. */

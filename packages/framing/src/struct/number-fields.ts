@@ -27,24 +27,24 @@ class ScalarField<T> implements Field<T> {
 }
 
 /** Unsigned integers, as `number`. */
-export const u8: Field<number> = new ScalarField<number>(kinds.U8);
-export const u16: Field<number> = new ScalarField<number>(kinds.U16);
-export const u24: Field<number> = new ScalarField<number>(kinds.U24);
-export const u32: Field<number> = new ScalarField<number>(kinds.U32);
+export const u8: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.U8);
+export const u16: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.U16);
+export const u24: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.U24);
+export const u32: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.U32);
 /** 8 bytes, as `bigint`; a safe integer can be written as `number`, too. */
-export const u64: Field<bigint> = new ScalarField<bigint>(kinds.U64);
+export const u64: Field<bigint> = /* @__PURE__ */ new ScalarField<bigint>(kinds.U64);
 /** Signed integers, in two's complement. */
-export const i8: Field<number> = new ScalarField<number>(kinds.I8);
-export const i16: Field<number> = new ScalarField<number>(kinds.I16);
-export const i24: Field<number> = new ScalarField<number>(kinds.I24);
-export const i32: Field<number> = new ScalarField<number>(kinds.I32);
-export const i64: Field<bigint> = new ScalarField<bigint>(kinds.I64);
+export const i8: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.I8);
+export const i16: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.I16);
+export const i24: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.I24);
+export const i32: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.I32);
+export const i64: Field<bigint> = /* @__PURE__ */ new ScalarField<bigint>(kinds.I64);
 /** IEEE 754 floats of 2, 4 and 8 bytes. */
-export const f16: Field<number> = new ScalarField<number>(kinds.F16);
-export const f32: Field<number> = new ScalarField<number>(kinds.F32);
-export const f64: Field<number> = new ScalarField<number>(kinds.F64);
+export const f16: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.F16);
+export const f32: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.F32);
+export const f64: Field<number> = /* @__PURE__ */ new ScalarField<number>(kinds.F64);
 /** One byte: `false` is 0, `true` is 1, and read from any other value. */
-export const bool: Field<boolean> = new ScalarField<boolean>(kinds.BOOL);
+export const bool: Field<boolean> = /* @__PURE__ */ new ScalarField<boolean>(kinds.BOOL);
 
 /** A field in a byte order of its own, whatever that of its struct is. */
 class OrderedField<T> implements Field<T> {

@@ -28,8 +28,8 @@ export const LAST_SCALAR = F64 + LITTLE;
 const NAMES = ['u8', 'i8', 'bool', 'u16', 'i16', 'u24', 'i24', 'u32', 'i32', 'u64', 'i64', 'f16', 'f32', 'f64'];
 const SIZES = [1, 1, 1, 2, 2, 3, 3, 4, 4, 8, 8, 2, 4, 8];
 const SIGNED = [false, true, false, false, true, false, true, false, true, false, true, true, true, true];
-const LEAST = SIZES.map((size, i) => (SIGNED[i] ? -(2 ** (8 * size - 1)) : 0));
-const MOST = SIZES.map((size, i) => 2 ** (8 * size - (SIGNED[i] ? 1 : 0)) - 1);
+const LEAST = /* @__PURE__ */ SIZES.map((size, i) => (SIGNED[i] ? -(2 ** (8 * size - 1)) : 0));
+const MOST = /* @__PURE__ */ SIZES.map((size, i) => 2 ** (8 * size - (SIGNED[i] ? 1 : 0)) - 1);
 
 export function sizeOfScalar(kind: number): number {
   return SIZES[kind >> 1]!;
@@ -40,7 +40,7 @@ export function nameOfScalar(kind: number): string {
 }
 
 /** Where bits become a float or a 64-bit integer: written as two words, read as what they mean. */
-const scratch = new DataView(new ArrayBuffer(8));
+const scratch = /* @__PURE__ */ new DataView(new ArrayBuffer(8));
 
 function word(b: Uint8Array, at: number): number {
   return (b[at]! << 24) | (b[at + 1]! << 16) | (b[at + 2]! << 8) | b[at + 3]!;
