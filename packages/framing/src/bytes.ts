@@ -158,3 +158,9 @@ export function utf8Text(bytes: Uint8Array): string | undefined {
     return undefined;
   }
 }
+
+/** The text of `bytes` if all of them are ASCII, so that each character is a byte; otherwise `undefined`. */
+export function asciiText(bytes: Uint8Array): string | undefined {
+  const text = utf8Text(bytes);
+  return text?.length === bytes.length ? text : undefined;
+}

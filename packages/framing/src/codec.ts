@@ -5,7 +5,7 @@ import type { Needles } from './needles.js';
  *
  * Positions (`at`, `from`) count from the first unread byte; `skip`, `take` and `discard` move it. A decoder asks
  * `has(n)`, looks with `u8` to `u64` and `indexOf`, and consumes with `skip` and `take`. If it returns `undefined`, the
- * framer undoes its `skip` and `take`, and calls again when there is more.
+ * framer undoes its `skip`, `take` and `text`, and calls again when there is more.
  */
 export interface Input {
   /** Number of unread bytes. */
@@ -51,7 +51,13 @@ export interface Input {
    * `Buffer` where the platform has one.
    */
   take(n: number): Uint8Array;
-  /** Undoes every `skip` and `take` of this call. */
+  /**
+   * Consumes `n` bytes and returns them as text; `undefined` if they are not UTF-8, and nothing is consumed. A byte-order
+   * mark is kept as the character that it is. Faster than the text of `take(n)`: neighbours are decoded together, so that a
+   * short text that is kept may keep some KiB of text around it in memory; with the option `copy` it does not.
+   */
+  text(n: number): string | undefined;
+  /** Undoes every `skip`, `take` and `text` of this call. */
   rewind(): void;
   /** Consumes `n` bytes for good, even if the decoder then returns `undefined`: for what must not pile up. */
   discard(n: number): void;

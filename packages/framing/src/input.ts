@@ -1,4 +1,4 @@
-import { allocate, copyOf, indexOfByte, View } from './bytes.js';
+import { allocate, asciiText, copyOf, indexOfByte, utf8Text, View } from './bytes.js';
 import type { Input } from './codec.js';
 import { FramingError, shown, wrongRange } from './errors.js';
 import { Needles } from './needles.js';
@@ -14,6 +14,10 @@ const SMALL_WINDOW = 4096;
 /** A kept chunk may hold at most this many times its size in memory; likewise a rest that waits for more. */
 const RETAIN_FACTOR = 4;
 const LARGEST_TAIL = 65_536;
+/** So much is decoded at once for short texts, if it is ASCII. */
+const TEXT_AHEAD = 16_384;
+/** Longer texts are decoded alone. */
+const SHORT_TEXT = 4096;
 
 /**
  * The unread bytes of one stream.
@@ -69,6 +73,12 @@ export class InputWindow implements Input {
   private missTo = 0;
   private compiledFrom: Uint8Array | undefined = undefined;
   private compiledNeedles: Needles | undefined = undefined;
+
+  /** The text of `block[textFrom, textTo)`, all ASCII; what lies before `textTried` is not to be tried again. */
+  private ahead = '';
+  private textFrom = 0;
+  private textTo = 0;
+  private textTried = 0;
 
   private readonly limit: number;
   private readonly limited: boolean;
@@ -152,6 +162,14 @@ export class InputWindow implements Input {
     const at = this.start;
     this.start = at + n;
     return new View(this.buffer, this.base + at, n);
+  }
+
+  text(n: number): string | undefined {
+    const at = this.start;
+    const to = at + n;
+    if (!(n >= 0 && at >= this.textFrom && to <= this.textTo && to <= this.end)) return this.textUncommon(n);
+    this.start = to;
+    return this.ahead.slice(at - this.textFrom, to - this.textFrom);
   }
 
   discard(n: number): void {
@@ -374,6 +392,33 @@ export class InputWindow implements Input {
     return this.copying ? copyOf(this.buffer, at, n) : new View(this.buffer, at, n);
   }
 
+  private textUncommon(n: number): string | undefined {
+    this.reach(0, n);
+    const at = this.start;
+    const unread = this.end - at;
+    if (!this.copying && n <= SHORT_TEXT && at >= this.textTried && unread > 2 * n) {
+      const size = Math.min(unread, TEXT_AHEAD);
+      const text = asciiText(new View(this.buffer, this.base + at, size));
+      this.textTried = at + size;
+      if (text !== undefined) {
+        this.ahead = text;
+        this.textFrom = at;
+        this.textTo = at + size;
+        this.start = at + n;
+        return text.slice(0, n);
+      }
+    }
+    const text = utf8Text(new View(this.buffer, this.base + at, n));
+    if (text !== undefined) this.start = at + n;
+    return text;
+  }
+
+  private forgetText(): void {
+    this.ahead = '';
+    this.textTo = 0;
+    this.textTried = 0;
+  }
+
   private u32Uncommon(at: number, le: boolean): number {
     const p = this.reach(at, 4);
     const b = this.block;
@@ -443,6 +488,7 @@ export class InputWindow implements Input {
     this.end = chunk.length;
     this.owned = false;
     this.overlap = 0;
+    if (this.textTried > 0) this.forgetText();
     this.turn = this.chunks.length > 0 ? this.end : NEVER;
   }
 
@@ -469,6 +515,7 @@ export class InputWindow implements Input {
     this.buffer = block.buffer;
     this.base = block.byteOffset;
     this.owned = true;
+    if (this.textTried > 0) this.forgetText();
   }
 
   /** Copies from the queued chunks so that `n` unread bytes, which must exist, are in the window. */

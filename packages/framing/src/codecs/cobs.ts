@@ -30,8 +30,7 @@ class CobsCodec extends EscapedCodec {
     const { length } = frame;
     // A block alone is the payload as it stands.
     if (frame[0] === length) return new View(frame.buffer, frame.byteOffset + 1, length - 1);
-    const payload = newBytes(length - 1);
-    let size = 0;
+    let hidden = 0;
     for (let at = 0; at < length; ) {
       const code = frame[at]!;
       const next = at + code;
@@ -40,10 +39,19 @@ class CobsCodec extends EscapedCodec {
           offset: offset + at,
         });
       }
+      if (code === FULL && next < length) hidden++;
+      at = next;
+    }
+    // Behind a full block stands a code and no zero.
+    const payload = newBytes(length - 1 - hidden);
+    let size = 0;
+    for (let at = 0; at < length; ) {
+      const code = frame[at]!;
+      const next = at + code;
       while (++at < next) payload[size++] = frame[at]!;
       if (code !== FULL && next < length) payload[size++] = 0;
     }
-    return size === payload.length ? payload : new View(payload.buffer, payload.byteOffset, size);
+    return payload;
   }
 
   protected write(payload: Uint8Array, output: Output): void {

@@ -24,7 +24,7 @@ const DISCARDING = Symbol('discarding');
  * Frames that end with a delimiter: the limit, the discarding and the end of the stream, once for all such codecs. What
  * the delimiters are, the subclasses say.
  */
-export abstract class DelimitedCodec implements Codec<Uint8Array, BytesLike> {
+export abstract class DelimitedCodec<I> implements Codec<I, BytesLike> {
   protected readonly strip: boolean;
   protected readonly emitFinal: boolean;
   protected readonly maxFrameLength: number;
@@ -50,8 +50,10 @@ export abstract class DelimitedCodec implements Codec<Uint8Array, BytesLike> {
   protected abstract writeDelimiter(output: Output): void;
   /** Throws if something is wrong with a complete frame beside its length. */
   protected abstract checkFrame(input: Input, payload: number): void;
+  /** Consumes `n` bytes and makes the message of them. */
+  protected abstract take(input: Input, n: number): I;
 
-  decode(input: Input): Uint8Array | undefined {
+  decode(input: Input): I | undefined {
     for (;;) {
       const payload = this.find(input);
       if (payload < 0) {
@@ -68,14 +70,14 @@ export abstract class DelimitedCodec implements Codec<Uint8Array, BytesLike> {
         if (input.length === 0) return undefined;
         continue;
       }
-      if (!this.strip) return input.take(payload + size);
-      const frame = input.take(payload);
+      if (!this.strip) return this.take(input, payload + size);
+      const frame = this.take(input, payload);
       input.skip(size);
       return frame;
     }
   }
 
-  end(input: Input): Uint8Array | undefined {
+  end(input: Input): I | undefined {
     if (input.state === DISCARDING) {
       // That frame has been reported already.
       input.discard(input.length);
@@ -96,9 +98,9 @@ export abstract class DelimitedCodec implements Codec<Uint8Array, BytesLike> {
   }
 
   /** The last frame, which the end of the stream ends: `payload` bytes count for the limit, `kept` are delivered. */
-  protected takeFinal(input: Input, payload: number, kept: number): Uint8Array {
+  protected takeFinal(input: Input, payload: number, kept: number): I {
     if (payload > this.maxFrameLength) this.refuse(input, input.length, undefined);
-    const frame = input.take(kept);
+    const frame = this.take(input, kept);
     input.skip(input.length);
     return frame;
   }

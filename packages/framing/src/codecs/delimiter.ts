@@ -18,7 +18,7 @@ export interface DelimiterOptions extends DelimitedOptions {
   delimiters: BytesLike | readonly BytesLike[];
 }
 
-class DelimiterCodec extends DelimitedCodec {
+class DelimiterCodec extends DelimitedCodec<Uint8Array> {
   private readonly needles: Needles;
   /** The one delimiter, where it is a single byte: that search is the fastest. */
   private readonly byte: number;
@@ -59,6 +59,10 @@ class DelimiterCodec extends DelimitedCodec {
   }
 
   protected checkFrame(): void {}
+
+  protected take(input: Input, n: number): Uint8Array {
+    return input.take(n);
+  }
 
   protected delimiterAtEnd(message: Uint8Array): number {
     return message.length === 0 ? 0 : this.needles.matchEndingAt(message, message.length - 1, 0);

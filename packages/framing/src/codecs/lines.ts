@@ -32,7 +32,11 @@ const CR_LF_NEEDLE = /* @__PURE__ */ new Needles([CR_LF]);
 const LF_ONLY = new Uint8Array([LF]);
 const CR_OR_LF = /* @__PURE__ */ new Needles([new Uint8Array([CR]), LF_ONLY]);
 
-class LinesCodec extends DelimitedCodec {
+/** The names of {@link LinesOptions}. */
+export const LINES_OPTIONS = ['eol', 'bareLF', ...DELIMITED_OPTIONS] as const;
+
+/** What lines have in common, whatever their messages are. */
+export abstract class AnyLinesCodec<I> extends DelimitedCodec<I> {
   private readonly eol: 'lf' | 'crlf' | 'any';
   private readonly strictLF: boolean;
 
@@ -86,7 +90,7 @@ class LinesCodec extends DelimitedCodec {
     });
   }
 
-  override end(input: Input): Uint8Array | undefined {
+  override end(input: Input): I | undefined {
     const length = input.length;
     if (length > 0 && input.state === undefined && input.u8(length - 1) === CR) {
       if (this.eol === 'any') return this.takeFinal(input, length - 1, length);
@@ -130,6 +134,12 @@ class LinesCodec extends DelimitedCodec {
   }
 }
 
+class LinesCodec extends AnyLinesCodec<Uint8Array> {
+  protected take(input: Input, n: number): Uint8Array {
+    return input.take(n);
+  }
+}
+
 /**
  * Lines. Messages are bytes without their line end; {@link utf8Lines} makes strings of them.
  *
@@ -139,5 +149,5 @@ class LinesCodec extends DelimitedCodec {
  * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
  */
 export function lines(options: LinesOptions = {}): Codec<Uint8Array, BytesLike> {
-  return new LinesCodec(new OptionReader('lines', options, ['eol', 'bareLF', ...DELIMITED_OPTIONS]));
+  return new LinesCodec(new OptionReader('lines', options, LINES_OPTIONS));
 }

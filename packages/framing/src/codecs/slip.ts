@@ -1,4 +1,4 @@
-import { indexOfByte, newBytes, View } from '../bytes.js';
+import { indexOfByte, newBytes } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
 import { EscapedCodec, type Progress } from './escaped.js';
@@ -19,7 +19,8 @@ class SlipCodec extends EscapedCodec {
       let width = 1;
       if (input.u8(progress.at) === ESC) {
         if (progress.at + 1 === input.length) return;
-        unescaped(input.u8(progress.at + 1), input.offset + progress.at + 1);
+        const byte = input.u8(progress.at + 1);
+        if (byte !== ESC_END && byte !== ESC_ESC) throw badEscape(byte, input.offset + progress.at + 1);
         width = 2;
       }
       progress.at += width;
@@ -31,14 +32,22 @@ class SlipCodec extends EscapedCodec {
     const { length } = frame;
     const first = indexOfByte(frame, ESC, 0, length);
     if (first < 0) return frame;
-    const payload = newBytes(length - 1);
+    let escapes = 1;
+    for (let at = first + 1; at < length; at++) if (frame[at] === ESC) escapes++;
+    const payload = newBytes(length - escapes);
     let size = 0;
     for (let at = 0; at < length; at++) {
-      const byte = frame[at]!;
-      // Behind the last byte stands the end of the frame.
-      payload[size++] = byte === ESC ? unescaped(++at < length ? frame[at]! : END, offset + at) : byte;
+      let byte = frame[at]!;
+      if (byte === ESC) {
+        // Behind the last byte stands the end of the frame.
+        byte = ++at < length ? frame[at]! : END;
+        if (byte === ESC_END) byte = END;
+        else if (byte === ESC_ESC) byte = ESC;
+        else throw badEscape(byte, offset + at);
+      }
+      payload[size++] = byte;
     }
-    return new View(payload.buffer, payload.byteOffset, size);
+    return payload;
   }
 
   protected write(payload: Uint8Array, output: Output): void {
@@ -58,11 +67,8 @@ class SlipCodec extends EscapedCodec {
   }
 }
 
-/** What `ESC byte` stands for. */
-function unescaped(byte: number, offset: number): number {
-  if (byte === ESC_END) return END;
-  if (byte === ESC_ESC) return ESC;
-  throw new FramingError('BAD_ESCAPE', `0x${byte.toString(16)} behind an escape`, { offset });
+function badEscape(byte: number, offset: number): FramingError {
+  return new FramingError('BAD_ESCAPE', `0x${byte.toString(16)} behind an escape`, { offset });
 }
 
 /**

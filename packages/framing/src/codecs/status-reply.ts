@@ -1,4 +1,3 @@
-import { utf8Text } from '../bytes.js';
 import type { Codec, Input, Output } from '../codec.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { type LimitOptions, OptionReader, tooLong } from './options.js';
@@ -125,9 +124,9 @@ function codeAt(input: Input, at: number, size: number): number {
 
 function textAt(input: Input, at: number, size: number): string {
   if (size === 0) return '';
-  const offset = input.offset + at;
   input.skip(at);
-  const text = utf8Text(input.take(size));
+  const { offset } = input;
+  const text = input.text(size);
   input.rewind();
   if (text === undefined) throw new FramingError('BAD_UTF8', 'the line is not valid UTF-8', { offset });
   return text;

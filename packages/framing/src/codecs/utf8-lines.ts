@@ -1,6 +1,23 @@
-import type { Codec } from '../codec.js';
-import { text } from '../combinators/text.js';
-import { type LinesOptions, lines } from './lines.js';
+import type { BytesLike, Codec, Input, Output } from '../codec.js';
+import { bytesOf } from '../combinators/text.js';
+import { FramingError } from '../errors.js';
+import { AnyLinesCodec, LINES_OPTIONS, type LinesOptions } from './lines.js';
+import { OptionReader } from './options.js';
+
+/** `text(lines(options))`, without making bytes of each line first. */
+class Utf8LinesCodec extends AnyLinesCodec<string> {
+  protected take(input: Input, n: number): string {
+    const text = input.text(n);
+    if (text === undefined) {
+      throw new FramingError('BAD_UTF8', 'the line is not valid UTF-8', { offset: input.offset });
+    }
+    return text;
+  }
+
+  override encode(message: BytesLike, output: Output): void {
+    super.encode(bytesOf(message as string, 'utf8'), output);
+  }
+}
 
 /**
  * Lines as strings: {@link lines}, each decoded from UTF-8 once it is complete, so that no character is cut. A line that
@@ -9,5 +26,5 @@ import { type LinesOptions, lines } from './lines.js';
  * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
  */
 export function utf8Lines(options: LinesOptions = {}): Codec<string> {
-  return text(lines(options));
+  return new Utf8LinesCodec(new OptionReader('utf8Lines', options, LINES_OPTIONS));
 }
