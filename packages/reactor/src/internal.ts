@@ -54,7 +54,7 @@ export function offerSocket(socket: Socket): SocketOffer {
 }
 
 /** The socket that a thread has offered, as the reactor's. */
-export function claimSocket(reactor: Pick<Reactor, typeof HOST>, token: number): Socket {
+export function claimSocket<Context>(reactor: Reactor<Context>, token: number): Socket {
   const { backend } = reactor[HOST].dispatcher;
   const table = descriptorsOf(backend, 'receiveSockets');
   const fd = table.claim(token);
