@@ -140,7 +140,7 @@ describeBackends('options', (stage) => {
   });
 
   describe.each(['ipv4', 'ipv6'] as const)('of a datagram socket over %s', (family) => {
-    it('are read as they were set, before it is bound and on the bound one', () => {
+    stage.real('buffers that it doubles')('are read as they were set, before it is bound and on the bound one', () => {
       const reactor = stage.reactor();
       const socket = owned(reactor.socket({ type: 'datagram', family }));
       const rows = [

@@ -8,6 +8,9 @@ import { setSimulatedStage, simulatedBackend } from './simulated-stage.js';
 
 export type BackendName = 'kernel' | 'emulated' | 'simulated';
 
+/** Those that other programs, and other threads, can reach. */
+export const REAL_BACKENDS = ['kernel', 'emulated'] as const satisfies readonly BackendName[];
+
 /** What a topic is given for one backend. */
 export interface Stage {
   readonly backend: BackendName;
@@ -24,7 +27,7 @@ export interface Stage {
 
 export interface TopicOptions {
   /** The backends that the topic concerns (all). */
-  readonly only?: BackendName;
+  readonly only?: BackendName | readonly BackendName[];
   /** How long a test of it may take, where each starts threads or processes (8000). */
   readonly timeoutMs?: number;
 }
@@ -52,7 +55,7 @@ function offer(backend: BackendName): Offer {
 
 /** Describes `topic` once for each backend. Without the native core the kernel's half is skipped with one line. */
 export function describeBackends(topic: string, define: (stage: Stage) => void, options: TopicOptions = {}): void {
-  const names: BackendName[] = options.only === undefined ? ['kernel', 'emulated', 'simulated'] : [options.only];
+  const names: BackendName[] = [options.only ?? [...REAL_BACKENDS, 'simulated']].flat() as BackendName[];
   for (const backend of names) {
     const { capabilities, missing } = offer(backend);
     if (capabilities === undefined) {

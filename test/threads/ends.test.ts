@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { InetAddress } from '@fdset/reactor';
 import { describe, expect, it } from 'vitest';
-import { describeBackends, guardEachTest } from '../support/backends.js';
+import { describeBackends, guardEachTest, REAL_BACKENDS } from '../support/backends.js';
 import { NetPeer } from '../support/net-peer.js';
 import { Thread } from '../support/threads.js';
 
@@ -64,7 +64,7 @@ describeBackends(
       expect((await other.peer.receives(12)).toString()).toBe('hereand here');
     });
   },
-  { timeoutMs: 30_000 },
+  { only: REAL_BACKENDS, timeoutMs: 30_000 },
 );
 
 describe('the soak of threads', () => {

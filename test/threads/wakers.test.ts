@@ -2,7 +2,7 @@
 import { INTERRUPTED, Reactor, Waker, type WakerHandle, WOULD_BLOCK } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
-import { describeBackends } from '../support/backends.js';
+import { describeBackends, REAL_BACKENDS } from '../support/backends.js';
 import { NodeProcess, runNode } from '../support/node-process.js';
 import { Thread } from '../support/threads.js';
 import { Log, once, rounds, thrown, until } from '../support/waiting.js';
@@ -203,5 +203,5 @@ describeBackends(
       expect(Waker.from({ ...handle, pid: handle.pid + 1 }).wake()).toBe(false);
     });
   },
-  { timeoutMs: 30_000 },
+  { only: REAL_BACKENDS, timeoutMs: 30_000 },
 );
