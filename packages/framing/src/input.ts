@@ -431,6 +431,16 @@ export class InputWindow implements Input {
     const low = this.start - this.frameStart + from;
     const resumed = this.missNeedle === byte && low >= this.missFrom && low < this.missTo;
     let at = resumed ? this.missTo : low;
+    const first = this.frameStart + at;
+    if (first >= this.textFrom && first < this.textTo) {
+      const found = this.textFrom + this.ahead.indexOf(String.fromCharCode(byte), first - this.textFrom);
+      // A hit behind the end is beyond the limit of the framer.
+      if (found >= first && found < this.end) {
+        this.matched = 1;
+        return found - this.start;
+      }
+      at = Math.min(this.textTo, this.end) - this.frameStart;
+    }
     for (;;) {
       const found = indexOfByte(this.block, byte, this.frameStart + at, this.end);
       if (found >= 0) {
