@@ -30,7 +30,8 @@ export class FrameStream {
     const { length } = frameOf(0);
     this.frames = Math.floor((CHUNK * CHUNKS) / length);
     const stream = Buffer.concat(Array.from({ length: this.frames }, (_, i) => frameOf(i)));
-    for (let at = 0; at < stream.length; at += CHUNK) this.chunks.push(stream.subarray(at, at + CHUNK));
+    // Each in memory of its own, as sockets give them.
+    for (let at = 0; at < stream.length; at += CHUNK) this.chunks.push(Buffer.from(stream.subarray(at, at + CHUNK)));
     this.sizes = { bytesPerOperation: CHUNK, operations: stream.length / CHUNK };
   }
 

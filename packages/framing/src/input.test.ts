@@ -12,14 +12,7 @@ import {
   Needles,
 } from './index.js';
 import { hex, inPieces } from './testing/rechunk.js';
-
-/** The memory that a framer holds for unread bytes. */
-function retainedBytes(framer: unknown): number {
-  const { block, chunks, tail } = (framer as { input: { block: Uint8Array; chunks: Uint8Array[]; tail?: Uint8Array } })
-    .input;
-  const buffers = new Set([block, ...chunks, ...(tail ? [tail] : [])].map((bytes) => bytes.buffer));
-  return [...buffers].reduce((sum, buffer) => sum + buffer.byteLength, 0);
-}
+import { retainedBytes } from './testing/retained-bytes.js';
 
 function header(length: number): Uint8Array {
   const bytes = new Uint8Array(4);

@@ -74,7 +74,7 @@ export class InputWindow implements Input {
   private compiledFrom: Uint8Array | undefined = undefined;
   private compiledNeedles: Needles | undefined = undefined;
 
-  /** The text of `block[textFrom, textTo)`, all ASCII; what lies before `textTried` is not to be tried again. */
+  /** The text of `block[textFrom, textTo)`, all of it ASCII and none of it behind `end`; what lies before `textTried` is not to be tried again. */
   private ahead = '';
   private textFrom = 0;
   private textTo = 0;
@@ -167,7 +167,7 @@ export class InputWindow implements Input {
   text(n: number): string | undefined {
     const at = this.start;
     const to = at + n;
-    if (!(n >= 0 && at >= this.textFrom && to <= this.textTo && to <= this.end)) return this.textUncommon(n);
+    if (!(n >= 0 && at >= this.textFrom && to <= this.textTo)) return this.textUncommon(n);
     this.start = to;
     return this.ahead.slice(at - this.textFrom, to - this.textFrom);
   }
@@ -431,6 +431,15 @@ export class InputWindow implements Input {
     const low = this.start - this.frameStart + from;
     const resumed = this.missNeedle === byte && low >= this.missFrom && low < this.missTo;
     let at = resumed ? this.missTo : low;
+    const first = this.frameStart + at;
+    if (first >= this.textFrom && first < this.textTo) {
+      const found = this.textFrom + this.ahead.indexOf(String.fromCharCode(byte), first - this.textFrom);
+      if (found >= first) {
+        this.matched = 1;
+        return found - this.start;
+      }
+      at = this.textTo - this.frameStart;
+    }
     for (;;) {
       const found = indexOfByte(this.block, byte, this.frameStart + at, this.end);
       if (found >= 0) {

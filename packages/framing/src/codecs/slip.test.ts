@@ -39,6 +39,13 @@ describe('slip', () => {
     expect(() => framer.push(unhex('dd'))).toThrow(fails('FRAME_TOO_LONG', { offset: 0 }));
   });
 
+  it('how far a frame was judged does not count for the next one', () => {
+    const framer = new Framed(slip({ maxFrameLength: 2 }), () => {});
+    framer.push(unhex('dbdcdbdc'));
+    framer.push(unhex('c0'));
+    expect(() => framer.push(unhex('010203c0'))).toThrow(fails('FRAME_TOO_LONG', { offset: 5 }));
+  });
+
   it('what is wrong first is told: a bad escape before the byte too many, or behind it', () => {
     for (const cut of [1, 2, 3, 4, 5, 6]) {
       for (const [bytes, code] of [

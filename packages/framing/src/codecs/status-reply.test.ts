@@ -56,6 +56,8 @@ describe('statusReply', () => {
   it('the limit counts all lines of a reply, without their ends', () => {
     expect(decode('250-ab\r\n250 c\r\n', { maxFrameLength: 11 })).toHaveLength(1);
     expect(() => decode('250-ab\r\n250 c\r\n', { maxFrameLength: 10 })).toThrow(fails('FRAME_TOO_LONG', { offset: 0 }));
+    expect(decode('250-ab\r\n250-\r\n250 c\r\n', { maxFrameLength: 15 })).toHaveLength(1);
+    expect(() => decode('250-ab\r\n250-\r\n250 c\r\n', { maxFrameLength: 14 })).toThrow(fails('FRAME_TOO_LONG'));
     const framer = new Framed(statusReply({ maxFrameLength: 5 }), () => {});
     framer.push(latin1('250 a\r'));
     expect(() => framer.push(latin1('\r'))).toThrow(fails('FRAME_TOO_LONG'));

@@ -46,8 +46,7 @@ class StatusReplyCodec implements Codec<StatusReply, Readonly<{ code: number; li
   }
 
   decode(input: Input): StatusReply | undefined {
-    input.state ??= { at: 0, size: 0, code: 0, lines: [] } satisfies Progress;
-    const progress = input.state as Progress;
+    const progress = (input.state as Progress | undefined) ?? { at: 0, size: 0, code: 0, lines: [] };
     for (;;) {
       const { at } = progress;
       const lf = input.indexOf(LF, at);
@@ -56,7 +55,10 @@ class StatusReplyCodec implements Codec<StatusReply, Readonly<{ code: number; li
       // A CR at the end is no text, or may turn out to be none.
       const size = end > at && input.u8(end - 1) === CR ? end - 1 - at : end - at;
       if (progress.size + size > this.maxFrameLength) throw tooLong(progress.size + size, this.maxFrameLength);
-      if (!ended) return undefined;
+      if (!ended) {
+        input.state = progress;
+        return undefined;
+      }
       if (size === lf - at) {
         throw new FramingError('BARE_LF', 'a line feed without a carriage return before it', {
           offset: input.offset + lf,
@@ -65,7 +67,7 @@ class StatusReplyCodec implements Codec<StatusReply, Readonly<{ code: number; li
       progress.at = lf + 1;
       progress.size += size;
       if (!this.readLine(input, at, size, progress)) continue;
-      input.state = undefined;
+      if (input.state !== undefined) input.state = undefined;
       input.skip(progress.at);
       return { code: progress.code, lines: progress.lines };
     }

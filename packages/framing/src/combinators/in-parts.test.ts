@@ -1,7 +1,20 @@
 import { once as event } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeAll, encodeAll, Framed, fixed, framed, inParts, mapped, Part, utf8Lines } from '../index.js';
+import {
+  decodeAll,
+  encodeAll,
+  Framed,
+  fixed,
+  framed,
+  inParts,
+  mapped,
+  netstring,
+  once,
+  Part,
+  text,
+  utf8Lines,
+} from '../index.js';
 import { cut, cuts, fails } from '../testing/properties.js';
 import { withSocketPair } from '../testing/socket-pair.js';
 
@@ -68,6 +81,20 @@ describe('inParts', () => {
     framer.send(new Part(Buffer.from('c')));
     framer.send('0');
     expect(String(Buffer.concat(framer.flush()))).toBe('3\nabc0\n');
+  });
+
+  it('what the codec of the headers remembers is there again behind a body', () => {
+    const greeted = inParts(once(utf8Lines()).then(text(netstring())), (head) => (head === 'hi' ? 1 : Number(head)));
+    const stream = 'hi\na1:2,bc1:0,';
+    expect(decodeAll(greeted, Buffer.from(stream)).map(shown)).toEqual([
+      'hi',
+      'a at 0, 0 left',
+      '2',
+      'bc at 0, 0 left',
+      '0',
+    ]);
+    const part = (bytes: string) => new Part(Buffer.from(bytes));
+    expect(String(encodeAll(greeted, ['hi', part('a'), '2', part('bc'), '0']))).toBe(stream);
   });
 
   it('holds one part and no more, and pause stops between two of them', () => {

@@ -76,6 +76,8 @@ describe('once(header).then(next)', () => {
     one.push(Buffer.from('a\n'));
     other.push(Buffer.from('b\n'));
     one.push(Buffer.from('1:c,'));
+    one.send('x');
+    one.consumed();
     one.use(codec, (message) => got.push(message)).push(Buffer.from('d\n'));
     one.send('e');
     other.end();
