@@ -4,7 +4,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { describeBackends, guardEachTest } from '../support/backends.js';
+import { describeBackends, guardEachTest, REAL_BACKENDS } from '../support/backends.js';
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/soak.mjs', import.meta.url));
 const SECONDS = 5;
@@ -23,20 +23,36 @@ function soak(...args: string[]): Promise<Run> {
   });
 }
 
-describeBackends('a soak', (stage) => {
-  it('of connections that end in every way gets on, and leaves memory and descriptors as they were (104)', {
-    timeout: 60_000,
-  }, async () => {
-    const minutes = String(SECONDS / 60);
-    const { code, stdout } = await soak('--minutes', minutes, '--clients', '32', '--backend', stage.backend, '--quiet');
-    const report = JSON.parse(stdout) as { failure: string; rounds: Record<string, number>; descriptorGrowth: number };
-    expect(report).toMatchObject({ failure: '', descriptorGrowth: 0 });
-    expect(code).toBe(0);
-    // Seven ways to end, each by both kinds of client.
-    expect(Object.keys(report.rounds)).toHaveLength(14);
-    expect(Math.min(...Object.values(report.rounds))).toBeGreaterThan(0);
-  });
-});
+describeBackends(
+  'a soak',
+  (stage) => {
+    it('of connections that end in every way gets on, and leaves memory and descriptors as they were (104)', {
+      timeout: 60_000,
+    }, async () => {
+      const minutes = String(SECONDS / 60);
+      const { code, stdout } = await soak(
+        '--minutes',
+        minutes,
+        '--clients',
+        '32',
+        '--backend',
+        stage.backend,
+        '--quiet',
+      );
+      const report = JSON.parse(stdout) as {
+        failure: string;
+        rounds: Record<string, number>;
+        descriptorGrowth: number;
+      };
+      expect(report).toMatchObject({ failure: '', descriptorGrowth: 0 });
+      expect(code).toBe(0);
+      // Seven ways to end, each by both kinds of client.
+      expect(Object.keys(report.rounds)).toHaveLength(14);
+      expect(Math.min(...Object.values(report.rounds))).toBeGreaterThan(0);
+    });
+  },
+  { only: REAL_BACKENDS },
+);
 
 describe('the soak script', () => {
   guardEachTest();
