@@ -1,4 +1,4 @@
-import { indexOfByte, newBytes } from '../bytes.js';
+import { indexOfByte, newBytes, View } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
 import { EscapedCodec, type Progress } from './escaped.js';
@@ -30,11 +30,8 @@ class SlipCodec extends EscapedCodec {
 
   protected decoded(frame: Uint8Array, offset: number): Uint8Array {
     const { length } = frame;
-    const first = indexOfByte(frame, ESC, 0, length);
-    if (first < 0) return frame;
-    let escapes = 1;
-    for (let at = first + 1; at < length; at++) if (frame[at] === ESC) escapes++;
-    const payload = newBytes(length - escapes);
+    if (indexOfByte(frame, ESC, 0, length) < 0) return frame;
+    const payload = newBytes(length - 1);
     let size = 0;
     for (let at = 0; at < length; at++) {
       let byte = frame[at]!;
@@ -47,7 +44,8 @@ class SlipCodec extends EscapedCodec {
       }
       payload[size++] = byte;
     }
-    return payload;
+    // With one escape, the most frequent case, it is full.
+    return size === payload.length ? payload : new View(payload.buffer, payload.byteOffset, size);
   }
 
   protected write(payload: Uint8Array, output: Output): void {
