@@ -42,7 +42,7 @@ export function inPieces(bytes: Uint8Array, size: number): Uint8Array[] {
 }
 
 /** Short pieces more often than long ones, and empty ones among them. */
-export function cutAtRandom(bytes: Uint8Array, random: () => number): Uint8Array[] {
+function cutAtRandom(bytes: Uint8Array, random: () => number): Uint8Array[] {
   const pieces: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; ) {
     const size = Math.floor(random() ** 2 * (bytes.length + 2));
@@ -53,7 +53,7 @@ export function cutAtRandom(bytes: Uint8Array, random: () => number): Uint8Array
 }
 
 /** mulberry32: small, and the same everywhere. */
-export function randomFrom(seed: number): () => number {
+function randomFrom(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

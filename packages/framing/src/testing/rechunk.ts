@@ -1,7 +1,11 @@
 import { inspect } from 'node:util';
+import { unhex } from '../hex.js';
 import * as framing from '../index.js';
 import { type Codec, Framed, FramingError } from '../index.js';
 import * as protocols from '../protocols/index.js';
+
+export { concat, cuttings, inPieces } from '../cuttings.js';
+export { unhex } from '../hex.js';
 
 /** One line of `vectors/decode.jsonl`. */
 export interface DecodeVector {
@@ -36,10 +40,6 @@ export function hex(message: unknown): string {
   }
   const bytes = message;
   return Buffer.from(bytes as Uint8Array | string as Uint8Array).toString('hex');
-}
-
-export function unhex(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text, 'hex'));
 }
 
 /** Their frames are the bytes of whole messages. */
@@ -115,46 +115,4 @@ export function outcome(make: MakeFramer, chunks: readonly Uint8Array[], end = t
     error = `${thrown.code} at ${thrown.offset}`;
   }
   return { frames, skipped, error };
-}
-
-/** `bytes` cut into pieces of `size`. */
-export function inPieces(bytes: Uint8Array, size: number): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.slice(at, at + size));
-  return pieces;
-}
-
-/** `bytes` cut at random, the same for the same `seed`; empty chunks among the pieces. */
-export function cutAtRandom(bytes: Uint8Array, seed: number): Uint8Array[] {
-  let state = seed * 2654435761 + 1;
-  const random = (): number => {
-    // mulberry32
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  const pieces: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const size = Math.floor(random() ** 2 * (bytes.length + 2));
-    pieces.push(bytes.slice(at, at + size));
-    at += size;
-  }
-  return pieces;
-}
-
-/** Every way in which the tests cut a stream. */
-export function* cuttings(bytes: Uint8Array, seeds = 20): Generator<[name: string, chunks: Uint8Array[]]> {
-  yield ['whole', [bytes]];
-  yield ['byte by byte', inPieces(bytes, 1)];
-  yield ['in twos', inPieces(bytes, 2)];
-  yield ['in threes', inPieces(bytes, 3)];
-  for (let seed = 0; seed < seeds; seed++) yield [`cut at random, seed ${seed}`, cutAtRandom(bytes, seed)];
-  if (bytes.length <= 200) {
-    for (let at = 1; at < bytes.length; at++) yield [`cut at ${at}`, [bytes.slice(0, at), bytes.slice(at)]];
-  }
-}
-
-export function concat(chunks: readonly Uint8Array[]): Uint8Array {
-  return Uint8Array.from(Buffer.concat(chunks));
 }
