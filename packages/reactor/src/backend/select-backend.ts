@@ -6,12 +6,13 @@ import { EmulatedBackend } from './emulated/emulated.js';
 import type { FaultOptions } from './kernel/fault-plan.js';
 import { faultyCore } from './kernel/faults.js';
 import { KernelBackend } from './kernel/kernel.js';
+import { providedBackend } from './provided-backend.js';
 
 export type BackendChoice = 'auto' | 'kernel' | 'emulated' | Backend;
 
 /**
  * `auto` takes `kernel` where the native core loads and `emulated` elsewhere; the environment variable FDSET_BACKEND
- * decides for `auto`. Throws `ERR_REACTOR_BACKEND` for an unknown one, or for `kernel` where there is no core; `ENOTSUP`
+ * decides for `auto`, and before it a simulated network that is provided (`network.provide()`). Throws `ERR_REACTOR_BACKEND` for an unknown one, or for `kernel` where there is no core; `ENOTSUP`
  * for `faults` on another one than `kernel`.
  */
 export function selectBackend(choice: BackendChoice = 'auto', faults?: FaultOptions): Backend {
@@ -23,6 +24,8 @@ export function selectBackend(choice: BackendChoice = 'auto', faults?: FaultOpti
 
 function select(choice: BackendChoice, dress: (core: Core) => Core = (core) => core): Backend {
   if (typeof choice === 'object' && choice !== null) return choice;
+  const provided = choice === 'auto' ? providedBackend() : undefined;
+  if (provided !== undefined) return provided;
   const fromEnvironment = choice === 'auto' ? process.env.FDSET_BACKEND : undefined;
   const name = fromEnvironment ?? choice;
   const asked = `asked for by ${fromEnvironment === undefined ? 'the option backend' : 'FDSET_BACKEND'}`;

@@ -1,5 +1,6 @@
 /** A network in memory, with a clock of its own. */
 import type { Backend } from '../backend/backend.js';
+import { provideBackend } from '../backend/provided-backend.js';
 import { describe, misuse, outOfRange, socketError } from '../errors.js';
 import { SimulatedBackend } from './backend.js';
 import { Clock } from './clock.js';
@@ -126,6 +127,15 @@ export class SimulatedNetwork {
     const backend = new SimulatedBackend(this.#core, conductor);
     conductor.add(backend.driver);
     return backend;
+  }
+
+  /**
+   * Has every reactor that is made without a choice of its backend live in this network, whatever FDSET_BACKEND says, until the
+   * result is disposed of: programs and servers that make their reactors themselves run here unchanged. Most of them know
+   * nothing of the virtual clock, and want {@link follow} as well.
+   */
+  provide(): Disposable {
+    return provideBackend(() => this.backend());
   }
 
   /** The virtual time, in ms: 0 when the network was made. */
