@@ -292,7 +292,9 @@ export class InputWindow implements Input {
       return;
     }
     const held = this.owned ? this.block.length : this.buffer.byteLength;
-    if (held > SMALL_CHUNK && rest * RETAIN_FACTOR < held) this.move(2 * rest);
+    // With room for the frame that it begins, where that is small: otherwise it would be moved again with the next chunk.
+    const room = Math.max(2 * rest, Math.min(this.needed, SMALL_WINDOW));
+    if (held > SMALL_CHUNK && rest * RETAIN_FACTOR < held && 2 * room < held) this.move(room);
   }
 
   /** All unread bytes in one piece, without consuming them. */
