@@ -36,7 +36,11 @@ describe('a network that is provided', () => {
     inner[Symbol.dispose]();
     inner[Symbol.dispose]();
     expect(nameOf()).toBe('simulated');
+    // In the order in which they were provided, too.
+    const later = new SimulatedNetwork().provide();
     outer[Symbol.dispose]();
+    expect(nameOf()).toBe('simulated');
+    later[Symbol.dispose]();
     expect(nameOf()).toBe(usual);
   });
 });

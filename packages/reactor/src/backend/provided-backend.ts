@@ -8,22 +8,21 @@ const PROVIDED: unique symbol = Symbol.for('fdset.provided-backend') as never;
 
 type Provider = () => Backend;
 
-const realm = globalThis as { [PROVIDED]?: Provider };
+/** The latest counts. Each entry is one call: the same network may provide twice. */
+const realm = globalThis as { [PROVIDED]?: { provider: Provider }[] };
 
 /** A backend for one more reactor, where somebody provides them. */
 export function providedBackend(): Backend | undefined {
-  return realm[PROVIDED]?.();
+  return realm[PROVIDED]?.at(-1)?.provider();
 }
 
-/** Until the result is disposed of; then what was provided before is again. */
+/** Until the result is disposed of, in whatever order several are; then the latest of the others is taken. */
 export function provideBackend(provider: Provider): Disposable {
-  const before = realm[PROVIDED];
-  realm[PROVIDED] = provider;
+  const entry = { provider };
+  realm[PROVIDED] = [...(realm[PROVIDED] ?? []), entry];
   return {
     [Symbol.dispose]: () => {
-      if (realm[PROVIDED] !== provider) return;
-      if (before === undefined) delete realm[PROVIDED];
-      else realm[PROVIDED] = before;
+      realm[PROVIDED] = realm[PROVIDED]?.filter((other) => other !== entry) ?? [];
     },
   };
 }

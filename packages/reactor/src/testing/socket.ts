@@ -1,6 +1,7 @@
 /** What all sockets of a simulated network have in common: their place in it, their options, and the verbs that none of them has. */
 import type { Address, Family } from '../address.js';
 import type { BackendHost, BackendSocket } from '../backend/backend.js';
+import { SocketWithoutDescriptor } from '../backend/without-descriptors.js';
 import type { DatagramBatch } from '../datagram-batch.js';
 import { describe, misuse, notSupported, type SocketError, socketError } from '../errors.js';
 import type { ReceivedDatagram, Socket, SocketOptions, SocketType } from '../socket.js';
@@ -42,7 +43,7 @@ export interface Owner {
   readonly sink: ReadinessSink;
 }
 
-export abstract class SimulatedSocket implements BackendSocket {
+export abstract class SimulatedSocket extends SocketWithoutDescriptor implements BackendSocket {
   abstract readonly type: SocketType;
   readonly family: Family;
   readonly id: number;
@@ -69,6 +70,7 @@ export abstract class SimulatedSocket implements BackendSocket {
   #calls = 0;
 
   constructor(type: SocketType, family: Family, owner: Owner) {
+    super();
     this.family = family;
     this.owner = owner;
     this.network = owner.network;
@@ -191,46 +193,6 @@ export abstract class SimulatedSocket implements BackendSocket {
     this.enter('setsockopt');
     this.options.set(name, value);
     this.refresh();
-  }
-
-  sendDescriptors(): never {
-    this.refuse('sendmsg', 'descriptorPassing');
-  }
-
-  recvDescriptors(): never {
-    this.refuse('recvmsg', 'descriptorPassing');
-  }
-
-  getRawOption(): never {
-    this.refuse('getsockopt', 'rawOptions');
-  }
-
-  setRawOption(): never {
-    this.refuse('setsockopt', 'rawOptions');
-  }
-
-  detach(): never {
-    this.refuse('detach', 'rawDescriptors');
-  }
-
-  async transfer(): Promise<never> {
-    this.refuse('transfer', 'rawDescriptors');
-  }
-
-  recvSync(): never {
-    this.refuse('recvSync', 'blocking');
-  }
-
-  sendAllSync(): never {
-    this.refuse('sendAllSync', 'blocking');
-  }
-
-  acceptSync(): never {
-    this.refuse('acceptSync', 'blocking');
-  }
-
-  connectSync(): never {
-    this.refuse('connectSync', 'blocking');
   }
 
   protected refuse(verb: string, capability: string): never {

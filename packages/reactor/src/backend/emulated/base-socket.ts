@@ -2,6 +2,7 @@
 import type { Family } from '../../address.js';
 import { notSupported, type SocketError, socketError } from '../../errors.js';
 import type { BackendHost } from '../backend.js';
+import { SocketWithoutDescriptor } from '../without-descriptors.js';
 
 /** Hears that a socket's `readiness` is another one. */
 export interface ReadinessSink {
@@ -15,7 +16,7 @@ interface Waiter {
 
 const NOBODY: Waiter[] = [];
 
-export abstract class BaseSocket {
+export abstract class BaseSocket extends SocketWithoutDescriptor {
   readonly family: Family;
   readonly host: BackendHost;
   watch: object | null = null;
@@ -35,6 +36,7 @@ export abstract class BaseSocket {
   #waiters: Waiter[] = NOBODY;
 
   constructor(family: Family, host: BackendHost, sink: ReadinessSink, readiness: number) {
+    super();
     this.family = family;
     this.host = host;
     this.sink = sink;
@@ -54,46 +56,6 @@ export abstract class BaseSocket {
 
   atMark(): never {
     this.refuse('sockatmark', 'oob');
-  }
-
-  sendDescriptors(): never {
-    this.refuse('sendmsg', 'descriptorPassing');
-  }
-
-  recvDescriptors(): never {
-    this.refuse('recvmsg', 'descriptorPassing');
-  }
-
-  getRawOption(): never {
-    this.refuse('getsockopt', 'rawOptions');
-  }
-
-  setRawOption(): never {
-    this.refuse('setsockopt', 'rawOptions');
-  }
-
-  detach(): never {
-    this.refuse('detach', 'rawDescriptors');
-  }
-
-  async transfer(): Promise<never> {
-    this.refuse('transfer', 'rawDescriptors');
-  }
-
-  recvSync(): never {
-    this.refuse('recvSync', 'blocking');
-  }
-
-  sendAllSync(): never {
-    this.refuse('sendAllSync', 'blocking');
-  }
-
-  acceptSync(): never {
-    this.refuse('acceptSync', 'blocking');
-  }
-
-  connectSync(): never {
-    this.refuse('connectSync', 'blocking');
   }
 
   /** Settles when what was begun has ended. */

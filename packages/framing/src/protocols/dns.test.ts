@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { decodeAll, encodeAll } from '../index.js';
+import { bytes, refusal } from '../testing/protocol-cases.js';
+import { unhex } from '../testing/rechunk.js';
+import { decodeDns, dns, encodeDns } from './index.js';
+
+describe('dns', () => {
+  const message = {
+    id: 0xbeef,
+    response: true,
+    opcode: 0,
+    authoritative: true,
+    truncated: false,
+    recursionDesired: true,
+    recursionAvailable: false,
+    authenticData: true,
+    checkingDisabled: false,
+    rcode: 3,
+    questions: [{ name: 'www.Example.org', type: 1, class: 1 }],
+    answers: [
+      { name: 'www.Example.org', type: 5, class: 1, ttl: 4294967295, data: 'a\\.b.\\000\\255.Example.org' },
+      { name: 'Example.org', type: 1, class: 1, ttl: 0, data: '127.0.0.1' },
+      { name: 'Example.org', type: 28, class: 1, ttl: 0, data: '2001:db8::1:0:0:1' },
+      { name: '.', type: 16, class: 1, ttl: 0, data: [bytes('x'), bytes('')] },
+      { name: 'Example.org', type: 15, class: 1, ttl: 0, data: { preference: 10, exchange: 'mx.Example.org' } },
+      {
+        name: 'Example.org',
+        type: 33,
+        class: 1,
+        ttl: 0,
+        data: { priority: 1, weight: 2, port: 3, target: 'mx.Example.org' },
+      },
+      { name: 'Example.org', type: 257, class: 1, ttl: 0, data: { flags: 0, tag: 'issue', value: bytes('ca') } },
+    ],
+    authorities: [
+      {
+        name: 'Example.org',
+        type: 6,
+        class: 1,
+        ttl: 5,
+        data: {
+          primary: 'ns.Example.org',
+          mailbox: 'me.Example.org',
+          serial: 1,
+          refresh: 2,
+          retry: 3,
+          expire: 4,
+          minimum: 5,
+        },
+      },
+    ],
+    additionals: [{ name: '.', type: 41, class: 1232, ttl: 0, data: bytes('\0\x0a\0\0') }],
+  };
+
+  it('messages come back, over TCP and as datagrams, names compressed', () => {
+    const encoded = encodeDns(message);
+    expect(decodeDns(encoded)).toEqual(message);
+    expect(decodeAll(dns(), encodeAll(dns(), [message, message]))).toEqual([message, message]);
+    expect(Buffer.from(encoded).toString('latin1').split('Example').length - 1).toBe(1 + 1);
+  });
+
+  it('hostile names and lengths end', () => {
+    const head = '000000000001000000000000';
+    expect(() => decodeDns(unhex(`${head}c00c00010001`))).toThrow(/does not go back/);
+    expect(() => decodeDns(unhex(`${head}c01000010001`))).toThrow(/does not go back/);
+    expect(() => decodeDns(unhex(`${head}0161c00c00010001`))).toThrow(/does not go back/);
+    expect(() => decodeDns(unhex(`${head}4061`))).toThrow(/unknown type/);
+    expect(() => decodeDns(unhex(`${head}05`))).toThrow(/beyond the end/);
+    expect(() => decodeDns(unhex(`${head}${'3f'.concat('61'.repeat(63)).repeat(5)}0000010001`))).toThrow(/255/);
+    expect(() => decodeDns(unhex('00000000ffffffffffffffff'))).toThrow(/beyond the end/);
+    expect(() => decodeDns(unhex('0000000000000000000000'))).toThrow(/header/);
+    const encoded = encodeDns(message);
+    for (let size = 0; size < encoded.length; size++) {
+      expect(() => decodeDns(encoded.subarray(0, size)), String(size)).toThrow(/.*/);
+    }
+  });
+
+  it('what cannot be written is refused', () => {
+    const wrong: unknown[] = [
+      { id: 65536 },
+      { id: 1, rcode: 16 },
+      { id: 1, questions: [{ name: 'a..b', type: 1 }] },
+      { id: 1, questions: [{ name: 'x'.repeat(64), type: 1 }] },
+      { id: 1, questions: [{ name: 'é€', type: 1 }] },
+      { id: 1, answers: [{ name: 'a', type: 1, data: '1.2.3' }] },
+      { id: 1, answers: [{ name: 'a', type: 1, data: bytes('12345') }] },
+      { id: 1, answers: [{ name: 'a', type: 99, data: 'text' }] },
+      { id: 1, answers: [{ name: 'a', type: 16, data: [Buffer.alloc(256)] }] },
+    ];
+    for (const each of wrong) expect(refusal(dns(), each), JSON.stringify(each).slice(0, 60)).toBe('BAD_VALUE');
+    expect(refusal(dns(), { id: 1, answers: [{ name: 'a', type: 99, data: Buffer.alloc(65536) }] })).toBe(
+      'FRAME_TOO_LONG',
+    );
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { decodeAll, encodeAll } from '../index.js';
+import { bytes, fault, refusal, text } from '../testing/protocol-cases.js';
+import { memcache, memcacheReply } from './index.js';
+
+describe('memcache and memcacheReply', () => {
+  it('requests with and without data come back, their byte counts being those of the data', () => {
+    const requests = [
+      { command: 'set', args: ['k', '5', '0'], data: bytes('a\r\nb') },
+      { command: 'cas', args: ['k', '0', '0', '77', 'noreply'], data: bytes('') },
+      { command: 'ms', args: ['k', 'T0'], data: bytes('hi') },
+      { command: 'get', args: ['a', 'b'] },
+      { command: 'version', args: [] },
+    ];
+    expect(text(memcache(), requests[0]!)).toBe('set k 5 0 4\r\na\r\nb\r\n');
+    expect(text(memcache(), requests[1]!)).toBe('cas k 0 0 0 77 noreply\r\n\r\n');
+    expect(decodeAll(memcache(), encodeAll(memcache(), requests))).toEqual(requests);
+  });
+
+  it('requests that would become others are refused, both ways', () => {
+    const wrong: [unknown, string][] = [
+      [{ command: 'get', args: ['a b'] }, 'BAD_DELIMITER'],
+      [{ command: 'get', args: ['a\r\nflush_all'] }, 'BAD_DELIMITER'],
+      [{ command: 'get', args: ['k'.repeat(251)] }, 'BAD_HEADER'],
+      [{ command: 'get', args: [] }, 'BAD_HEADER'],
+      [{ command: 'get', args: ['a'], data: 'x' }, 'BAD_VALUE'],
+      [{ command: 'set', args: ['a', '0', '0'] }, 'BAD_VALUE'],
+      [{ command: 'set', args: ['a'], data: 'x' }, 'BAD_VALUE'],
+    ];
+    for (const [request, code] of wrong) expect(refusal(memcache(), request), JSON.stringify(request)).toBe(code);
+    const faults: [string, string][] = [
+      ['get a\n', 'BARE_LF'],
+      ['set k 0 0 x\r\n', 'BAD_DIGIT'],
+      ['set k 0 0 -1\r\n', 'BAD_DIGIT'],
+      ['set k 0 0\r\n', 'BAD_DIGIT'],
+      ['set k 0 0 1\r\nabc', 'BAD_TRAILER'],
+      ['set k 0 0 99999999999\r\n', 'FRAME_TOO_LONG'],
+      [`get ${'k'.repeat(251)}\r\n`, 'BAD_HEADER'],
+      ['\r\n', 'BAD_TYPE'],
+      ['g'.repeat(70000), 'FRAME_TOO_LONG'],
+    ];
+    for (const [stream, code] of faults) expect(fault(memcache(), stream), stream.slice(0, 30)).toBe(code);
+  });
+
+  it('a reply is all its lines', () => {
+    const replies = [
+      {
+        status: 'END',
+        text: '',
+        values: [
+          { args: ['k', '0'], data: bytes('END\r\n') },
+          { args: ['l', '1', '9'], data: bytes('') },
+        ],
+        stats: [],
+      },
+      { status: 'STORED', text: '', values: [], stats: [] },
+      { status: '17', text: '', values: [], stats: [] },
+      { status: 'SERVER_ERROR', text: 'out of memory', values: [], stats: [] },
+      { status: 'VA', text: '', values: [{ args: ['t1'], data: bytes('hi') }], stats: [] },
+      { status: 'HD', text: 'f1 t2', values: [], stats: [] },
+      {
+        status: 'END',
+        text: '',
+        values: [],
+        stats: [
+          ['pid', '1'],
+          ['a', 'b c'],
+        ] as [string, string][],
+      },
+    ];
+    expect(decodeAll(memcacheReply(), encodeAll(memcacheReply(), replies))).toEqual(replies);
+    const faults: [string, string][] = [
+      ['HELLO\r\n', 'BAD_REPLY'],
+      ['VALUE k 0 1\r\na\r\nSTORED\r\n', 'BAD_REPLY'],
+      ['VALUE k 0 x\r\n', 'BAD_DIGIT'],
+      ['VALUE k 0 1\r\nabc', 'BAD_TRAILER'],
+      ['STORED\n', 'BARE_LF'],
+    ];
+    for (const [stream, code] of faults) expect(fault(memcacheReply(), stream), stream).toBe(code);
+    expect(refusal(memcacheReply(), { status: 'ERROR', text: 'a\r\nSTORED', values: [], stats: [] })).toBe(
+      'BAD_DELIMITER',
+    );
+    expect(refusal(memcacheReply(), { status: 'HELLO', text: '', values: [], stats: [] })).toBe('BAD_REPLY');
+  });
+});

@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest';
+import { decodeAll, encodeAll } from '../index.js';
+import { bytes, fault, refusal } from '../testing/protocol-cases.js';
+import { unhex } from '../testing/rechunk.js';
+import { type MqttPacket, mqtt } from './index.js';
+
+describe('mqtt', () => {
+  const packets: MqttPacket[] = [
+    {
+      type: 'connect',
+      version: 5,
+      clean: true,
+      keepAlive: 60,
+      clientId: 'c',
+      username: 'u',
+      password: bytes('p'),
+      properties: {
+        sessionExpiryInterval: 7,
+        userProperties: [
+          ['a', 'b'],
+          ['a', 'c'],
+        ],
+      },
+      will: { topic: 'w', payload: bytes('x'), qos: 1, retain: true, properties: { willDelayInterval: 5 } },
+    },
+    { type: 'connack', sessionPresent: false, code: 0, properties: { assignedClientIdentifier: 'id', maximumQoS: 1 } },
+    {
+      type: 'publish',
+      topic: 't/é',
+      payload: bytes('hi'),
+      qos: 2,
+      retain: false,
+      dup: true,
+      id: 65535,
+      properties: { subscriptionIdentifiers: [1, 268435455], correlationData: bytes('\0\xff') },
+    },
+    { type: 'puback', id: 1, code: 0, properties: {} },
+    { type: 'pubrec', id: 1, code: 16, properties: {} },
+    { type: 'pubrel', id: 1, code: 0, properties: { reasonString: 'r' } },
+    { type: 'pubcomp', id: 1, code: 0x92, properties: {} },
+    {
+      type: 'subscribe',
+      id: 9,
+      subscriptions: [{ topic: 'a/#', qos: 1, noLocal: true, retainAsPublished: false, retainHandling: 2 }],
+      properties: {},
+    },
+    { type: 'suback', id: 9, codes: [1, 0x80], properties: {} },
+    { type: 'unsubscribe', id: 10, topics: ['a/#', 'b'], properties: {} },
+    { type: 'unsuback', id: 10, codes: [0, 17], properties: {} },
+    { type: 'pingreq' },
+    { type: 'pingresp' },
+    { type: 'disconnect', code: 4, properties: { serverReference: 's' } },
+    { type: 'auth', code: 24, properties: { authenticationMethod: 'm' } },
+  ];
+
+  it('every packet of MQTT 5 comes back, and every packet of 3.1.1', () => {
+    const five = mqtt({ version: 5 });
+    expect(decodeAll(five, encodeAll(five, packets))).toEqual(packets);
+    const four: MqttPacket[] = [
+      { type: 'connect', version: 4, clean: false, keepAlive: 0, clientId: '' },
+      { type: 'connect', version: 3, clean: true, keepAlive: 1, clientId: 'old' },
+      { type: 'connack', sessionPresent: true, code: 5 },
+      {
+        type: 'publish',
+        topic: 't',
+        payload: bytes(''),
+        qos: 0,
+        retain: true,
+        dup: false,
+        id: undefined,
+        properties: undefined,
+      },
+      { type: 'pubrel', id: 3 },
+      {
+        type: 'subscribe',
+        id: 1,
+        subscriptions: [
+          { topic: '+', qos: 0 },
+          { topic: '#', qos: 2 },
+        ],
+      },
+      { type: 'suback', id: 1, codes: [0, 128] },
+      { type: 'unsuback', id: 1 },
+      { type: 'disconnect' },
+    ];
+    expect(decodeAll(mqtt(), encodeAll(mqtt(), four))).toEqual(four);
+  });
+
+  it('a stream is read in the version that its connect names', () => {
+    const stream = encodeAll(mqtt({ version: 5 }), [
+      { type: 'connect', version: 5, clientId: 'c' },
+      { type: 'publish', topic: 't', payload: 'x', properties: { topicAlias: 3 } },
+    ]);
+    expect(decodeAll(mqtt(), stream)[1]).toMatchObject({ payload: bytes('x'), properties: { topicAlias: 3 } });
+  });
+
+  it('malformed packets are refused', () => {
+    const faults: [string, string][] = [
+      ['0000', 'BAD_TYPE'],
+      ['f000', 'BAD_TYPE'], // auth is of MQTT 5
+      ['c100', 'BAD_HEADER'], // 2.1.3: flags
+      ['3600', 'BAD_HEADER'], // QoS 3
+      ['3800', 'BAD_HEADER'], // a duplicate with QoS 0
+      ['30ffffffff01', 'BAD_VARINT'],
+      ['c00100', 'BAD_LENGTH'], // too many bytes in a pingreq
+      ['3003000561', 'BAD_LENGTH'], // a topic beyond the end
+      ['3003000123', 'BAD_VALUE'], // a wildcard to publish to
+      ['30030001ff', 'BAD_UTF8'],
+      ['3003000100', 'BAD_UTF8'], // U+0000
+      ['3205000161' + '0000', 'BAD_VALUE'], // identifier 0
+      ['8202' + '0001', 'BAD_LENGTH'], // a subscribe to nothing
+      ['82060001000161' + '03', 'BAD_HEADER'],
+      ['1006' + '0004' + '4d515454', 'BAD_LENGTH'],
+      ['100a' + '00044d515454' + '06000000', 'BAD_VALUE'],
+      ['100c' + '00044d515454' + '040100000000', 'BAD_HEADER'], // the reserved flag
+      ['30ffffff7f', 'FRAME_TOO_LONG'],
+    ];
+    for (const [stream, code] of faults) expect(fault(mqtt(), unhex(stream)), stream).toBe(code);
+    const five = mqtt({ version: 5 });
+    expect(fault(five, unhex('c08000'))).toBe('BAD_VARINT'); // 1.5.5: not the shortest
+    expect(fault(five, unhex('300600017403' + '0401'))).toBe('BAD_LENGTH');
+    expect(fault(five, unhex('300700017403' + '040100'))).toBe('BAD_TYPE'); // no such property
+    expect(fault(five, unhex('300800017404' + '01000101'))).toBe('BAD_HEADER'); // twice
+  });
+
+  it('what cannot be said, or would be said wrong, is refused', () => {
+    const wrong: [unknown, string][] = [
+      [{ type: 'publish', topic: 'a/#', payload: '' }, 'BAD_VALUE'],
+      [{ type: 'publish', topic: 'a', payload: '', qos: 1 }, 'BAD_VALUE'],
+      [{ type: 'publish', topic: 'a', payload: '', qos: 3, id: 1 }, 'BAD_VALUE'],
+      [{ type: 'publish', topic: 'a\0', payload: '' }, 'BAD_UTF8'],
+      [{ type: 'publish', topic: 'a', payload: '', properties: { topicAlias: 1 } }, 'BAD_VALUE'],
+      [{ type: 'publish', topic: 'x'.repeat(70000), payload: '' }, 'BAD_VALUE'],
+      [{ type: 'auth' }, 'BAD_TYPE'],
+      [{ type: 'subscribe', id: 1, subscriptions: [] }, 'BAD_VALUE'],
+      [{ type: 'subscribe', id: 1, subscriptions: [{ topic: 'a', qos: 0, noLocal: true }] }, 'BAD_VALUE'],
+      [{ type: 'connect', version: 4, clientId: 'c', password: 'p' }, 'BAD_VALUE'],
+      [{ type: 'hello' }, 'ERR_FRAMING_MESSAGE'],
+    ];
+    for (const [packet, code] of wrong) expect(refusal(mqtt(), packet), JSON.stringify(packet).slice(0, 80)).toBe(code);
+    expect(refusal(mqtt({ version: 5 }), { type: 'auth', properties: { unknown: 1 } })).toBe('BAD_VALUE');
+  });
+});
