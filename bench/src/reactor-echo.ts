@@ -1,5 +1,5 @@
 /** What the targets over @fdset/reactor have in common. */
-import { type InetAddress, Reactor } from '@fdset/reactor';
+import { type InetAddress, Reactor, type ServeOptions } from '@fdset/reactor';
 import { type Serving, Unavailable } from './target-program.js';
 
 export const BACKLOG = 511;
@@ -24,7 +24,7 @@ export function createReactor(backend: 'kernel' | 'emulated'): Reactor {
 export async function serveEcho(
   address: InetAddress,
   backend: 'kernel' | 'emulated',
-  options: { idleMs?: number } = {},
+  options: Pick<ServeOptions, 'idleMs' | 'borrowChunks'> = {},
 ): Promise<Serving> {
   const reactor = createReactor(backend);
   const listener = await reactor.serve(

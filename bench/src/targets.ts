@@ -40,6 +40,11 @@ export const targets: readonly Target[] = [
     program: { module: 'reactor' },
   },
   {
+    name: 'reactor-borrowed',
+    title: 'as reactor, with borrowChunks: nothing is allocated for what is received',
+    program: { module: 'reactor-borrowed' },
+  },
+  {
     name: 'registered',
     title: 'reactor.register, recv and send in the readable handler',
     program: { module: 'registered' },

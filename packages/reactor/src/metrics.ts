@@ -8,6 +8,14 @@ export interface Traffic {
   datagramsDropped: number;
 }
 
+/**
+ * The byte counts begin as -0, which V8 keeps as a double: a field of small integers that grows beyond 2 GiB changes its
+ * kind, and all code that touches it is thrown away and compiled again.
+ */
+export function newTraffic(): Traffic {
+  return { bytesIn: -0, bytesOut: -0, accepts: 0, datagramsDropped: 0 };
+}
+
 /** The upper bounds of the histogram of turn times, in ms: each twice the one before, from 1/16 ms to 2 s. */
 export const TURN_TIME_BOUNDS_MS: readonly number[] = Object.freeze(Array.from({ length: 16 }, (_, i) => 2 ** (i - 4)));
 
@@ -96,6 +104,9 @@ export function snapshot(
   return {
     ...counters,
     ...traffic,
+    // -0 is 0 to whoever reads it.
+    bytesIn: traffic.bytesIn + 0,
+    bytesOut: traffic.bytesOut + 0,
     ...unheard,
     registrations: slots.registrationCount,
     turnTimes: { boundsMs: TURN_TIME_BOUNDS_MS, counts: [...turnTimes.counts] },

@@ -72,8 +72,6 @@ export class Connection<Context = {}>
   queue: WriteQueue | null = null;
   /** How it ended. @internal */
   ended: CloseInfo | null = null;
-  /** Bytes written so far, for `flushed`. @internal */
-  written = 0;
   /** @internal */
   rarity: Rarity | null = null;
   /** @internal */
@@ -171,7 +169,7 @@ export class Connection<Context = {}>
     if ((this.flags & LOST) !== 0) return Promise.reject(lostBy(this.ended?.error ?? this.rarity?.brokenPipe));
     if (isFlushed(this)) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      rare(this).waiters.push({ mark: this.written, resolve, reject });
+      rare(this).waiters.push({ mark: rare(this).written, resolve, reject });
     });
   }
 

@@ -85,7 +85,7 @@ function send(connection: AnyConnection, chunks: readonly Uint8Array[], done: Do
     return;
   }
   for (const chunk of chunks) {
-    connection.written += chunk.length;
+    if (connection.rarity !== null) connection.rarity.written += chunk.length;
     if (chunk.length > 0) push(connection, chunk);
   }
   flush(connection);
@@ -103,7 +103,7 @@ function whenLeft(connection: AnyConnection, done: Done): void {
   const failure = failureOf(connection);
   if (failure) done(failure);
   else if (connection.bufferedBytes === 0) done();
-  else rare(connection).waiters.push({ mark: connection.written, resolve: done, reject: done });
+  else rare(connection).waiters.push({ mark: rare(connection).written, resolve: done, reject: done });
 }
 
 function failureOf(connection: AnyConnection): Error | null | undefined {

@@ -3,7 +3,7 @@
  * `connection.queue`. And who waits for it to leave.
  */
 import { misuse } from '../errors.js';
-import { type AnyConnection, BLOCKED, type FlushWaiter, LOST } from './state.js';
+import { type AnyConnection, BLOCKED, type FlushWaiter, LOST, type Rarity } from './state.js';
 import { WriteQueue } from './write-queue.js';
 
 export function push(connection: AnyConnection, chunk: Uint8Array): void {
@@ -41,8 +41,9 @@ export function dropQueue(connection: AnyConnection): void {
   if (connection.timeouts !== null) connection.timeouts.blockedSince = Number.POSITIVE_INFINITY;
 }
 
-export function settleWaiters(connection: AnyConnection, waiters: FlushWaiter[]): void {
-  const left = connection.written - connection.bufferedBytes;
+export function settleWaiters(connection: AnyConnection, rarity: Rarity): void {
+  const { waiters } = rarity;
+  const left = rarity.written - connection.bufferedBytes;
   while (waiters.length > 0 && (waiters[0] as FlushWaiter).mark <= left) (waiters.shift() as FlushWaiter).resolve();
 }
 

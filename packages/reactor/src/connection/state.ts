@@ -101,7 +101,7 @@ export const DETACHED = 8192;
 export const LOST = 16384;
 
 export interface FlushWaiter {
-  /** The count of written bytes that must have left. */
+  /** As {@link Rarity.written}: what must have left. */
   readonly mark: number;
   resolve(): void;
   reject(error: Error): void;
@@ -112,6 +112,8 @@ export type Received = Buffer | 0 | SocketError;
 
 /** What few connections need. */
 export interface Rarity {
+  /** Bytes written since it was made; so what has left is this without `bufferedBytes`, and below 0 at first. */
+  written: number;
   waiters: FlushWaiter[];
   /** Told by themselves when the connection has ended: the promises of close(), and its timer. */
   onClosed: (() => void)[];
@@ -128,6 +130,7 @@ export interface Rarity {
 /** The rarity of a connection, made where there is none. */
 export function rare(connection: AnyConnection): Rarity {
   connection.rarity ??= {
+    written: 0,
     waiters: [],
     onClosed: [],
     brokenPipe: null,

@@ -36,7 +36,7 @@ export function write(connection: AnyConnection, data: Uint8Array | string): boo
   if (connection.writing !== OPEN || connection.ended !== null || connection.rarity?.brokenPipe)
     return refuse(connection);
   const { settings } = connection.kind;
-  connection.written += chunk.length;
+  if (connection.rarity !== null) connection.rarity.written += chunk.length;
   if (settings.borrowChunks) pushBorrowed(connection, chunk);
   else if (chunk.length > 0) push(connection, chunk);
   let buffered = connection.bufferedBytes;
@@ -118,7 +118,7 @@ export function flushQueue(connection: AnyConnection): void {
     return;
   }
   if (before >= 0) noteFlush(connection, before, empty);
-  if (connection.rarity !== null) settleWaiters(connection, connection.rarity.waiters);
+  if (connection.rarity !== null) settleWaiters(connection, connection.rarity);
   if (!empty && (connection.flags & BLOCKED) === 0) {
     connection.flags |= BLOCKED;
     rearm(connection);

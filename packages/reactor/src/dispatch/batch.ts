@@ -2,9 +2,9 @@
  * The events of a turn, within its budgets. What a budget stops keeps its place: in the kernel's queue what was not asked
  * for, here what was.
  *
- *   events   0 ......... cursor ............. received ............ count
- *            dispatched  received for, where  still to be received for
- *                        they asked for it
+ *   events   0 ......... cursor ............. received ............ heavy ............ count
+ *            dispatched  received for, where  still to be received  the same, of sockets that
+ *                        they asked for it    for                   had much the time before
  */
 import type { Demultiplexer } from '../backend/backend.js';
 import { AHEAD } from '../readiness.js';
@@ -29,7 +29,12 @@ export interface BatchHost {
   readonly turnBytes: number;
   readonly closed: boolean;
   now(): number;
+  /** Sends what was written until now. */
+  flush(): void;
 }
+
+/** A socket that received as much by one event is heavy: a full block of the kernel backend. */
+const HEAVY_BYTES = 64 * 1024;
 
 /** Events between two looks at the clock: doubled while handlers are quick, back to one when they are not. */
 const MOST_UNTIMED_EVENTS = 8;
@@ -43,6 +48,11 @@ export class Batch {
   #cursor = 0;
   #received = 0;
   #count = 0;
+  /** The first event of a heavy socket; they stand behind all others. */
+  #heavy = 0;
+  /** Slots of the sockets that were heavy in the batch before, and in this one. */
+  #heavyBefore = new Set<number>();
+  #heavyNow = new Set<number>();
   /** Events since the latest look at the clock, and how many there may be. */
   #untimed = 0;
   #stride = 1;
@@ -73,6 +83,7 @@ export class Batch {
         this.#count = host.demultiplexer.wait(asked);
         host.counters.events += this.#count;
         if (this.#count === 0) return;
+        this.#putHeavyLast();
         left -= this.#count;
         const full = this.#count === asked;
         if (!this.#dispatch(deadline)) return;
@@ -105,12 +116,23 @@ export class Batch {
     let looked = deadline - this.#budgets.ms;
     while (this.#cursor < this.#count) {
       const index = this.#cursor;
-      if (index === this.#received) this.#received = demultiplexer.receiveAhead?.(index, this.#count) ?? this.#count;
+      if (index === this.#received) {
+        // The answers of the others do not wait for what a heavy one has to be copied and answered.
+        if (index === this.#heavy) {
+          this.#host.flush();
+          if (this.#host.closed) return true;
+        }
+        const end = index < this.#heavy ? this.#heavy : this.#count;
+        this.#received = demultiplexer.receiveAhead?.(index, end) ?? end;
+      }
       const at = index * 3;
       this.#cursor = index + 1;
-      const watch = slots.find(events[at] as number, events[at + 1] as number);
+      const slot = events[at] as number;
+      const watch = slots.find(slot, events[at + 1] as number);
+      const bytesBefore = this.#host.turnBytes;
       if (watch === undefined) counters.stale += 1;
       else delivery.deliver(watch, events[at + 2] as number, index);
+      if (this.#host.turnBytes - bytesBefore >= HEAVY_BYTES) this.#heavyNow.add(slot);
       this.#untimed += 1;
       if (this.#untimed >= this.#stride) {
         const now = this.#host.now();
@@ -122,6 +144,32 @@ export class Batch {
       if (this.#host.turnBytes >= mostBytes && this.#cursor < this.#count) return false;
     }
     return true;
+  }
+
+  /**
+   * Puts the events of the sockets that were heavy in the batch before behind all others, in their order. So whoever sends
+   * little waits for a full block of another one only when it comes after it.
+   */
+  #putHeavyLast(): void {
+    const heavy = this.#heavyNow;
+    this.#heavyNow = this.#heavyBefore;
+    this.#heavyNow.clear();
+    this.#heavyBefore = heavy;
+    this.#heavy = this.#count;
+    if (heavy.size === 0) return;
+    const { events } = this.#host.demultiplexer;
+    const last: number[] = [];
+    let end = 0;
+    for (let at = 0; at < this.#count * 3; at += 3) {
+      const slot = events[at] as number;
+      if (heavy.has(slot)) last.push(slot, events[at + 1] as number, events[at + 2] as number);
+      else {
+        if (last.length > 0) events.copyWithin(end, at, at + 3);
+        end += 3;
+      }
+    }
+    events.set(last, end);
+    this.#heavy = end / 3;
   }
 
   /** What was received for events that have not come to their turn is given to its owners now, to keep. */

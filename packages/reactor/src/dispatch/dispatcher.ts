@@ -15,7 +15,7 @@ import type { Backend, BackendSocket, Demultiplexer, Driver } from '../backend/b
 import { turnEnded } from '../diagnostics.js';
 import { misuse, raise } from '../errors.js';
 import type { Attachment } from '../hand-off/host.js';
-import { type Traffic, TurnTimes } from '../metrics.js';
+import { newTraffic, TurnTimes } from '../metrics.js';
 import type { AnyHandler, ReadinessCallback, RegistrationHost, SocketRegistration, Watch } from '../registration.js';
 import { type SelectHost, SelectTable } from '../select.js';
 import { SoftwareReadiness, type SoftwareSocket } from '../software-readiness.js';
@@ -48,7 +48,7 @@ export class Dispatcher implements RegistrationHost, SelectHost, SlotHost, Deliv
   readonly slots: SlotTable;
   readonly delivery: Delivery;
   readonly counters: TurnCounters = { turns: 0, events: 0, stale: 0, parked: 0, budgetHits: 0 };
-  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, accepts: 0, datagramsDropped: 0 };
+  readonly traffic = newTraffic();
   readonly turnTimes = new TurnTimes();
   /** A handler threw, or its promise was rejected. */
   readonly failed: FailurePolicy;
@@ -173,10 +173,11 @@ export class Dispatcher implements RegistrationHost, SelectHost, SlotHost, Deliv
 
   readonly #flushLater = (): void => {
     this.#flushScheduled = false;
-    this.#flush();
+    this.flush();
   };
 
-  #flush(): void {
+  /** Sends what was written until now. */
+  flush(): void {
     if (this.#departures.count === 0) return;
     this.#departures.flush();
     // Written by what the flush told (a drain, a close): the next turn's, so that a stream cannot keep the loop.
@@ -201,7 +202,7 @@ export class Dispatcher implements RegistrationHost, SelectHost, SlotHost, Deliv
     if (this.software.size > 0) this.software.dispatch(this.#deliverSoftware);
     this.selects.settle();
     if (this.wheel.due <= began) this.#sweep(began);
-    this.#flush();
+    this.flush();
     this.inTurn = false;
     this.#rearmDeadline();
     if (this.#batch.leftOver && !this.closed) this.#driver.post();
@@ -255,7 +256,7 @@ export class Dispatcher implements RegistrationHost, SelectHost, SlotHost, Deliv
     this.slots.clear();
     this.timers.clear();
     this.wheel.clear();
-    this.#flush();
+    this.flush();
     this.closed = true;
     this.#tasks = [];
     this.#batch.clear();
