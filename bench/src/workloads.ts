@@ -94,7 +94,7 @@ export const workloads: readonly Workload[] = [
     frame: null,
     intervalMs: 3,
     warmMessages: 3_000,
-    targets: ['c-epoll', 'node-net', 'reactor', 'reactor-borrowed', 'registered'],
+    targets: ['c-epoll', 'node-net', 'reactor', 'reactor-borrowed'],
     baselines: ['c-epoll'],
     // A percentile is told by the few messages above it: rounds are long enough to have a hundred of them, and many enough for quartiles.
     roundShare: 1.6,
