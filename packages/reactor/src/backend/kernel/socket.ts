@@ -8,7 +8,7 @@ import type { HandOffHost } from '../../hand-off/host.js';
 import { transfer } from '../../hand-off/transfer.js';
 import type { Traffic } from '../../metrics.js';
 import { BAD_ARGUMENT, type Core } from '../../native.js';
-import { INTERRUPTED, MSG_MORE, MSG_OOB, MSG_PEEK, READABLE, WOULD_BLOCK, WRITABLE } from '../../readiness.js';
+import { INTERRUPTED, MSG_MORE, MSG_OOB, MSG_PEEK, WOULD_BLOCK } from '../../readiness.js';
 import type {
   GroupOptions,
   ReceivedDatagram,
@@ -21,6 +21,7 @@ import type {
 import { removeOwnedPath } from '../../unix-path.js';
 import type { BackendHost, MovableSocket } from '../backend.js';
 import { AUTOBIND, type CoreAddress, toCoreAddress, unpackPeer } from './addresses.js';
+import { acceptSync, connectSync } from './blocking.js';
 import type { ChunkReader } from './chunks.js';
 import { receiveBatch, sendBatch } from './datagrams.js';
 import { packDescriptors, type ReceivedDescriptors, receiveDescriptors } from './descriptors.js';
@@ -30,7 +31,6 @@ import type { PinnedBuffer } from './pinned.js';
 
 const { EAGAIN, EINPROGRESS, EINTR, ENOBUFS } = os.errno;
 
-const LONGEST_CONNECT_PAUSE_MS = 50;
 /** `IOV_MAX` of Linux. */
 const MOST_GATHERED = 1024;
 
@@ -460,46 +460,11 @@ export class KernelSocket implements MovableSocket {
   }
 
   acceptSync(options: { timeoutMs?: number } = {}): Socket | null {
-    const deadline = deadlineOf(options.timeoutMs);
-    for (;;) {
-      const accepted = this.accept();
-      if (accepted !== null) return accepted;
-      if (this.#waitSync(READABLE, deadline) !== 'ready') return null;
-    }
+    return acceptSync(this.#kind.context.core, this, options.timeoutMs);
   }
 
   connectSync(address: Address, options: { timeoutMs?: number } = {}): void {
-    const deadline = deadlineOf(options.timeoutMs);
-    if (this.#beginConnect(address, deadline) === 'connected') return;
-    for (;;) {
-      const outcome = this.#waitSync(WRITABLE, deadline);
-      if (outcome === 'timeout') throw socketError('ETIMEDOUT', 'connect', address);
-      if (outcome === 'interrupted') throw socketError('EINTR', 'connect', address);
-      if (this.finishConnect()) return;
-    }
-  }
-
-  /** A unix socket whose listener's queue is full says EAGAIN, and no readiness tells when there is room (measured). */
-  #beginConnect(address: Address, deadline: number | undefined): 'connected' | 'connecting' {
-    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_CONNECT_PAUSE_MS)) {
-      try {
-        return this.connect(address);
-      } catch (error) {
-        if (this.family !== 'unix' || (error as SocketError).code !== 'EAGAIN') throw error;
-      }
-      const left = deadline === undefined ? Number.POSITIVE_INFINITY : deadline - performance.now();
-      if (left <= 0) throw socketError('ETIMEDOUT', 'connect', address);
-      // No descriptor: only the time and the thread's waker end it.
-      if (this.#kind.context.core.waitSync(-1, 0, Math.min(pauseMs, left)) < 0)
-        throw socketError('EINTR', 'connect', address);
-    }
-  }
-
-  #waitSync(interest: number, deadline: number | undefined): 'ready' | 'timeout' | 'interrupted' {
-    const left = deadline === undefined ? -1 : Math.max(0, deadline - performance.now());
-    const result = this.#kind.context.core.waitSync(this.#fd, interest, left);
-    if (result < 0 && result !== -EINTR) throw new SocketError(result, 'poll');
-    return result > 0 ? 'ready' : result === 0 ? 'timeout' : 'interrupted';
+    connectSync(this.#kind.context.core, this, address, options.timeoutMs);
   }
 
   #end(verb: (fd: number) => number): void {
@@ -586,9 +551,4 @@ function addressFailed(result: number, syscall: string, address: Address): Socke
   return result === BAD_ARGUMENT
     ? socketError('ENAMETOOLONG', syscall, address)
     : new SocketError(result, syscall, address);
-}
-
-function deadlineOf(timeoutMs: number | undefined): number | undefined {
-  const timeout = checkTimeout(timeoutMs, 'timeoutMs');
-  return timeout === undefined ? undefined : performance.now() + timeout;
 }
