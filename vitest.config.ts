@@ -1,10 +1,23 @@
 import { availableParallelism } from 'node:os';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // Node 20 reads these certificates at the start of each process, for 80 ms; the suite starts hundreds, and stays on loopback.
 delete process.env.NODE_EXTRA_CA_CERTS;
 
-const exclude: string[] = [];
+/** Those whose bounds are milliseconds: nothing else runs beside them. */
+const ALONE = ['test/servers/at-once.test.ts'];
+
+/** Long for their size, by which vitest orders what it has not run before: begun late, one of them would end alone. */
+const LONG = /\/(threads\/ends|soak\/soak|hand-off\/soak|fuzz\/native|servers\/example)\.test\.ts$/;
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => LONG.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -16,6 +29,7 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\/.*\.js$/] } },
     // Tests of sockets wait more than they compute: one file more than there are processors keeps these busy.
     maxWorkers: availableParallelism() + 1,
+    sequence: { sequencer: LongFirst },
     coverage: { provider: 'v8', include: ['packages/*/src/**/*.ts'] },
     projects: [
       {
@@ -32,9 +46,11 @@ export default defineConfig({
         test: {
           name: 'sockets',
           include: ['packages/{reactor,servers}/src/**/*.test.ts', 'bench/src/**/*.test.ts', 'test/**/*.test.ts'],
-          exclude,
+          exclude: [...configDefaults.exclude, ...ALONE],
         },
       },
+      // One worker: vitest runs these after all others.
+      { extends: true, test: { name: 'alone', include: ALONE, maxWorkers: 1 } },
     ],
   },
 });
