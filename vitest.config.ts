@@ -5,9 +5,6 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 // Node 20 reads these certificates at the start of each process, for 80 ms; the suite starts hundreds, and stays on loopback.
 delete process.env.NODE_EXTRA_CA_CERTS;
 
-/** Those whose bounds are milliseconds: nothing else runs beside them. */
-const ALONE = ['test/servers/at-once.test.ts'];
-
 /** Long for their size, by which vitest orders what it has not run before: begun late, one of them would end alone. */
 const LONG = /\/(threads\/ends|soak\/soak|hand-off\/soak|fuzz\/native|servers\/example)\.test\.ts$/;
 
@@ -48,13 +45,12 @@ export default defineConfig({
           include: [
             'packages/{reactor,servers}/src/**/*.test.ts',
             'bench/src/**/*.test.ts',
-            'test/**/*.test.ts',
-            ...ALONE.map((file) => `!${file}`),
+            'test/!(alone)/**/*.test.ts',
           ],
         },
       },
-      // One worker: vitest runs these after all others.
-      { extends: true, test: { name: 'alone', include: ALONE, maxWorkers: 1 } },
+      // Their bounds are milliseconds. With one worker vitest runs them after all others, one at a time.
+      { extends: true, test: { name: 'alone', include: ['test/alone/**/*.test.ts'], maxWorkers: 1 } },
     ],
   },
 });

@@ -1,8 +1,8 @@
-/** How soon a server ends that has nothing to wait for. In milliseconds: these run when no other file does. */
+/** How soon a server ends that has nothing to wait for. */
 import { expect, it } from 'vitest';
-import Conduct from './fixtures/conduct.mjs';
-import Echo from './fixtures/echo.mjs';
-import { Client, descriptors, eventually, FORMS, next, start, WORKER_FORMS } from './support.js';
+import Conduct from '../servers/fixtures/conduct.mjs';
+import Echo from '../servers/fixtures/echo.mjs';
+import { Client, descriptors, eventually, FORMS, next, start, WORKER_FORMS } from '../servers/support.js';
 
 it.each(FORMS)('$name: an idle server stops within 50 ms, and tells it', async (form) => {
   const { server, done, port } = await start(form, Echo);
