@@ -1,6 +1,6 @@
 /*
  * A log-linear histogram of nanoseconds, as HdrHistogram: every power of two is cut into 128 buckets, so that a value
- * is told with an error below 1/128 (0.79 %), at a fixed cost and in fixed memory. bench/src/histogram.ts is its twin.
+ * is told with an error below 1/128 (0.79 %), at a fixed cost and in fixed memory. bench/src/load/histogram.ts is its twin.
  */
 #ifndef FDSET_BENCH_HISTOGRAM_H
 #define FDSET_BENCH_HISTOGRAM_H

@@ -1,4 +1,4 @@
-/* Prints the result of the load generator: one JSON object, its fields named in bench/src/load-result.ts. */
+/* Prints the result of the load generator: one JSON object, its fields named in bench/src/load/result.ts. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,24 +1,24 @@
-/** `pnpm bench`: see options.ts for the command line and the README for what it measures and how. */
+/** `pnpm bench`: see plan/options.ts for the command line and the README for what it measures and how. */
 import os from 'node:os';
 import path from 'node:path';
 import { CommanderError } from 'commander';
 import pc from 'picocolors';
-import { killAllChildren } from './children.js';
-import { compareRuns, renderComparison, requireComparable } from './compare.js';
 import { benchFolder, compile, compiler, type Program } from './compile.js';
-import { judge } from './fail-if.js';
-import * as format from './format.js';
+import { killAllChildren } from './measure/children.js';
+import { choosePlacement } from './measure/placement.js';
 import { runMicro } from './micro.js';
-import { UsageError } from './nearest.js';
-import { type BenchOptions, parseOptions } from './options.js';
-import { choosePlacement } from './placement.js';
-import { Progress } from './progress.js';
-import { describeEnvironment, type ResultsFile, ResultsWriter, readResults, SCHEMA } from './results.js';
+import { UsageError } from './plan/nearest.js';
+import { type BenchOptions, parseOptions } from './plan/options.js';
+import { targets } from './plan/targets.js';
+import { parametersOf, workloads } from './plan/workloads.js';
+import { compareRuns, renderComparison, requireComparable } from './results/compare.js';
+import { judge } from './results/fail-if.js';
+import * as format from './results/format.js';
+import { Progress } from './results/progress.js';
+import { describeEnvironment, type ResultsFile, ResultsWriter, readResults, SCHEMA } from './results/results.js';
+import { summarize } from './results/summary.js';
+import { renderWorkload } from './results/table.js';
 import { expectedSeconds, makePlan, runPlan, type Tools, type WorkloadPlan } from './run.js';
-import { summarize } from './summary.js';
-import { renderWorkload } from './table.js';
-import { targets } from './targets.js';
-import { parametersOf, workloads } from './workloads.js';
 
 function printList(): void {
   console.log(pc.bold('workloads'));
@@ -52,7 +52,7 @@ function prepareTools(options: BenchOptions): Tools & { compilerName: string | u
   const client =
     clientKind === 'c' && cc
       ? [compile('load', cc)]
-      : [process.execPath, path.join(benchFolder, 'dist/load-client.js')];
+      : [process.execPath, path.join(benchFolder, 'dist/load/client.js')];
   return {
     client,
     clientKind,
@@ -102,7 +102,7 @@ async function bench(options: BenchOptions): Promise<number> {
   );
   console.error(
     pc.dim(
-      `load client: ${tools.clientKind === 'c' ? 'load/load.c' : 'src/load-client.ts'}; seed ${options.seed}; about ${format.duration(expected)}`,
+      `load client: ${tools.clientKind === 'c' ? 'load/load.c' : 'src/load/client.ts'}; seed ${options.seed}; about ${format.duration(expected)}`,
     ),
   );
 

@@ -3,6 +3,7 @@
  * chunk; a call decodes all of them. Every case delivers each message to the same sink, which looks at its length, its first and its last byte,
  * and has to find as many messages as there are.
  */
+import { type BytesLike, type Codec, encodeAll, Framed } from '@fdset/framing';
 import type { SuiteCase } from './micro-suite.js';
 
 const CHUNK = 64 * 1024;
@@ -124,6 +125,27 @@ export abstract class HandWritten {
   protected deliver(bytes: Buffer, at: number, length: number): void {
     this.onFrame(new Uint8Array(bytes.buffer, bytes.byteOffset + at, length));
   }
+}
+
+/** Two cases: a loop written by hand, and `Framed` with `codec` against it. */
+export function handAndFramed(
+  label: string,
+  codec: Codec<Uint8Array, BytesLike>,
+  messageOf: (i: number) => Uint8Array,
+  byHand: (onFrame: OnBytes) => HandWritten,
+): SuiteCase[] {
+  const stream = new FrameStream((i) => encodeAll(codec, [messageOf(i)]));
+  const hand = `${label}: loop written by hand`;
+  return [
+    stream.bytes(hand, undefined, (onFrame) => {
+      const written = byHand(onFrame);
+      return (chunk) => written.push(chunk);
+    }),
+    stream.bytes(`${label}: Framed`, hand, (onFrame) => {
+      const framed = new Framed(codec, onFrame);
+      return (chunk) => framed.push(chunk);
+    }),
+  ];
 }
 
 /** The sizes of payload that all suites take. */

@@ -3,14 +3,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import Table from 'cli-table3';
 import pc from 'picocolors';
-import { Child, killAllChildren } from './children.js';
 import { benchFolder } from './compile.js';
-import * as format from './format.js';
+import { Child, killAllChildren } from './measure/children.js';
+import { choosePlacement, placed } from './measure/placement.js';
 import type { MicroCase } from './micro-suite.js';
-import { type MicroOptions, microSuites } from './options.js';
-import { choosePlacement, placed } from './placement.js';
-import { describeEnvironment } from './results.js';
-import { median, pairedRatios, spread } from './statistics.js';
+import { type MicroOptions, microSuites } from './plan/options.js';
+import * as format from './results/format.js';
+import { describeEnvironment } from './results/results.js';
+import { median, pairedRatios, spread } from './results/statistics.js';
 
 /** A suite of a few cases takes seconds; beyond this it hangs. */
 const SUITE_LIMIT_MS = 120_000;

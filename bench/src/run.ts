@@ -1,13 +1,13 @@
-/** Runs the plan: every workload in rounds, every round over all targets, in slices that take turns (round.ts). */
-import type { ClientKind, LoadProgress } from './load-result.js';
-import { type BenchOptions, plannedDuration, plannedRounds } from './options.js';
-import type { Placement } from './placement.js';
-import type { Cell } from './results.js';
-import { type Contestant, runRound, SLICE_WARMUP } from './round.js';
-import type { Setup } from './session.js';
-import { seededRandom } from './statistics.js';
-import { commandOf, isSliced, limitsOf, obstacle, type Target, targetNamed } from './targets.js';
-import { passesOf, type Workload } from './workloads.js';
+/** Runs the plan: every workload in rounds, every round over all targets, in slices that take turns (measure/round.ts). */
+import type { ClientKind, LoadProgress } from './load/result.js';
+import type { Placement } from './measure/placement.js';
+import { type Contestant, runRound, SLICE_WARMUP } from './measure/round.js';
+import type { Setup } from './measure/session.js';
+import { type BenchOptions, plannedDuration, plannedRounds } from './plan/options.js';
+import { commandOf, isSliced, limitsOf, obstacle, type Target, targetNamed } from './plan/targets.js';
+import { passesOf, type Workload } from './plan/workloads.js';
+import type { Cell } from './results/results.js';
+import { seededRandom } from './results/statistics.js';
 
 /** What a measurement takes besides warm-up and the clock: starting and ending the server, connecting. Measured; for estimates only. */
 const SERVER_SECONDS = 0.3;

@@ -7,7 +7,7 @@ import type { Serving } from './target-program.js';
 
 type Style = 'iterative' | 'thread-per-connection' | 'process-per-connection' | 'reactor';
 
-/** As many threads and processes as targets.ts lets connections come. */
+/** As many threads and processes as plan/targets.ts lets connections come. */
 const most = { maxThreads: 250, maxChildren: 100 };
 
 export async function serveStyle(

@@ -144,9 +144,9 @@ describeBackends('connect', (stage) => {
     const reactor = stage.reactor();
     const server = await NetServer.listen();
     const abort = new AbortController();
-    const socket = owned(await reactor.connect(server.address, { signal: abort.signal, timeoutMs: 30 }));
+    const socket = owned(await reactor.connect(server.address, { signal: abort.signal, timeoutMs: 300 }));
     abort.abort();
-    await reactor.sleep(40);
+    await reactor.sleep(310);
     expect(socket.closed).toBe(false);
     socket.send(Buffer.from('still here'));
     expect((await (await server.next()).receives(10)).toString()).toBe('still here');

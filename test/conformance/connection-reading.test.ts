@@ -130,26 +130,6 @@ describeBackends('connection reading', (stage) => {
     ]);
   });
 
-  stage.needs('hangupWhilePaused')(
-    'a paused connection hears once that its peer hung up, and costs nothing then (77)',
-    async () => {
-      const reactor = stage.reactor();
-      const told = recorder();
-      const { connection, peer } = await connected(reactor, told.handler);
-      connection.pause();
-      peer.end('unread');
-      await told.calls.reaches(2);
-      await rounds(20);
-      const { turns } = reactor.metrics;
-      await delay(50);
-      expect(reactor.metrics.turns - turns).toBeLessThanOrEqual(1);
-      expect(told.calls.entries).toEqual(['open', 'hangup']);
-      connection.resume();
-      await once(connection, 'close');
-      expect(told.calls.entries).toEqual(['open', 'hangup', 'data unread', 'end', 'close peer']);
-    },
-  );
-
   it('a connection that is paused for ever does not keep others from being read', async () => {
     const reactor = stage.reactor();
     const first = await connected(reactor, recorder().handler);

@@ -86,7 +86,9 @@ async function plainServer(
 describeBackends(
   'node:http over connections',
   (stage) => {
-    it('a server answers thousands of requests over kept connections, each with its own', async () => {
+    it('a server answers thousands of requests over kept connections, each with its own', {
+      timeout: 30_000,
+    }, async () => {
       const { address, open } = await fedServer(stage.reactor(), async (request, response) => {
         const body = await bodyOf(request);
         response.end(`${request.url} ${body}`);

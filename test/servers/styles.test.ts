@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from '@fdset/servers';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import Conduct from './fixtures/conduct.mjs';
 import Echo from './fixtures/echo.mjs';
 import {
@@ -31,9 +31,12 @@ async function expectNothingLeft(): Promise<void> {
 
 describe.each(FORMS)('$name', (form) => {
   // The first use of a backend loads what stays loaded.
-  beforeEach(async () => {
+  beforeAll(async () => {
     const { server } = await start(form, Echo);
     await server[Symbol.asyncDispose]();
+  });
+
+  beforeEach(() => {
     before = { descriptors: descriptors(), threads: threads() };
   });
 

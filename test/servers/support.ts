@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { Reactor } from '@fdset/reactor';
 import { createServer, type Server, type ServerOptions } from '@fdset/servers';
 import { afterEach, expect } from 'vitest';
+import { python as interpreter } from '../support/python-peer.js';
 
 const run = promisify(execFile);
 
@@ -173,7 +174,7 @@ export async function python(
   mode: 'sequence' | 'concurrent' | 'together' | 'large',
   count: number,
 ): Promise<string> {
-  const { stdout } = await run('python3', [fixture('client.py'), String(port), mode, String(count)]);
+  const { stdout } = await run(interpreter(), [fixture('client.py'), String(port), mode, String(count)]);
   return stdout.trim();
 }
 

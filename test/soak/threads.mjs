@@ -92,8 +92,8 @@ async function lane() {
   }
 }
 
-/** As many threads as make the allocator and Node's pools as large as they become. */
-const warmUp = Math.min(total, 5 * ENDS.length);
+/** One thread of each end opens all that is opened once; a long run takes five, for the allocator and Node's pools to be as large as they become. */
+const warmUp = ENDS.length * (total < 100 ? 1 : 5);
 for (let i = 0; i < warmUp; i += 1) await run(ENDS[i % ENDS.length]);
 const before = { descriptors: descriptors(), threads: threads(), residentMiB: residentMiB() };
 await Promise.all(Array.from({ length: parallel }, lane));

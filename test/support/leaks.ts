@@ -5,6 +5,7 @@ import { expect } from 'vitest';
 /** What a process holds, by names that can be compared and read. */
 export interface Holdings {
   readonly descriptors: readonly string[];
+  readonly timers: readonly string[];
   readonly handles: readonly string[];
 }
 
@@ -28,18 +29,30 @@ function descriptors(): string[] {
   return found.sort();
 }
 
-/** Timers and immediates that keep the process, as Node counts them; and libuv's handles, the native core's among them. */
-function handles(): string[] {
-  const report = process.report.getReport() as unknown as { libuv: ReportedHandle[] };
-  const counts = new Map<string, number>();
-  for (const { type } of report.libuv) if (OURS.has(type)) counts.set(type, (counts.get(type) ?? 0) + 1);
-  for (const kind of process.getActiveResourcesInfo())
-    if (kind === 'Immediate' || kind === 'Timeout') counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  return [...counts].map(([kind, count]) => `${count} ${kind}`).sort();
+/** How many of each of these there are, in words. */
+function counted(kinds: readonly string[]): string[] {
+  return [...new Set(kinds)].sort().map((kind) => `${kinds.filter((each) => each === kind).length} ${kind}`);
 }
 
+/** Timers and immediates that keep the process, as Node counts them. */
+function timers(): string[] {
+  return counted(process.getActiveResourcesInfo().filter((kind) => kind === 'Immediate' || kind === 'Timeout'));
+}
+
+/** libuv's handles, the native core's among them. Only a report tells of these, and takes longer than most tests. */
+function handles(): string[] {
+  const report = process.report.getReport() as unknown as { libuv: ReportedHandle[] };
+  return counted(report.libuv.map(({ type }) => type).filter((type) => OURS.has(type)));
+}
+
+/** What was held when a test was last found to have left nothing. */
+let last: Holdings | undefined;
+
+/** While the descriptors are the same, no handle has come since: what was held then is held now. */
 export function holdings(): Holdings {
-  return { descriptors: descriptors(), handles: handles() };
+  const now = descriptors();
+  if (last !== undefined && String(now) === String(last.descriptors)) return last;
+  return { descriptors: now, timers: timers(), handles: handles() };
 }
 
 /** Closing takes a few rounds of the loop, and a peer's end some more: longer than this it is a leak. */
@@ -51,12 +64,21 @@ export async function expectHoldings(before: Holdings): Promise<void> {
   for (;;) {
     // One round first: uv_close is asynchronous. The timer of this very wait is over when it is looked.
     await new Promise((resolve) => setTimeout(resolve, 1));
-    const now = holdings();
-    if (same(now, before)) return;
-    if (performance.now() < deadline) continue;
-    const opened = now.descriptors.filter((name) => !before.descriptors.includes(name));
-    expect({ opened, handles: now.handles }, 'something was left open by the test').toEqual({
+    const late = performance.now() >= deadline;
+    const now = { descriptors: descriptors(), timers: timers() };
+    const settled = noMore(now.descriptors, before.descriptors) && noMore(now.timers, before.timers);
+    if (!settled && !late) continue;
+    const held = { ...now, handles: handles() };
+    if (settled && noMore(held.handles, before.handles)) {
+      last = held;
+      return;
+    }
+    if (!late) continue;
+    last = undefined;
+    const opened = held.descriptors.filter((name) => !before.descriptors.includes(name));
+    expect({ opened, timers: held.timers, handles: held.handles }, 'something was left open by the test').toEqual({
       opened: [],
+      timers: before.timers,
       handles: before.handles,
     });
     return;
@@ -64,9 +86,6 @@ export async function expectHoldings(before: Holdings): Promise<void> {
 }
 
 /** Fewer is no leak: what an earlier test of the file let go may have been closed since. */
-function same(now: Holdings, before: Holdings): boolean {
-  return (
-    now.descriptors.every((name) => before.descriptors.includes(name)) &&
-    now.handles.every((line) => before.handles.includes(line))
-  );
+function noMore(now: readonly string[], before: readonly string[]): boolean {
+  return now.every((name) => before.includes(name));
 }

@@ -1,6 +1,6 @@
 /** Frames that an end mark ends, escaped inside, and replies of lines: `Framed` against a loop written by hand for each. */
-import { type Codec, cobs, delimiter, dotStuffed, encodeAll, Framed, slip, statusReply } from '@fdset/framing';
-import { FrameStream, HandWritten, type OnBytes, type OnText, plainPayload, SIZES } from '../micro-frames.js';
+import { cobs, delimiter, dotStuffed, encodeAll, Framed, slip, statusReply } from '@fdset/framing';
+import { FrameStream, HandWritten, handAndFramed, type OnText, plainPayload, SIZES } from '../micro-frames.js';
 import { runSuite, type SuiteCase } from '../micro-suite.js';
 
 const LONGEST = 1 << 20;
@@ -143,26 +143,6 @@ class ReplyByHand extends HandWritten {
   }
 }
 
-function pair(
-  label: string,
-  codec: Codec<Uint8Array, Uint8Array>,
-  payloadOf: (i: number) => Uint8Array,
-  byHand: (onFrame: OnBytes) => HandWritten,
-): SuiteCase[] {
-  const stream = new FrameStream((i) => encodeAll(codec, [payloadOf(i)]));
-  const hand = `${label}: loop written by hand`;
-  return [
-    stream.bytes(hand, undefined, (onFrame) => {
-      const written = byHand(onFrame);
-      return (chunk) => written.push(chunk);
-    }),
-    stream.bytes(`${label}: Framed`, hand, (onFrame) => {
-      const framed = new Framed(codec, onFrame);
-      return (chunk) => framed.push(chunk);
-    }),
-  ];
-}
-
 function replies(label: string, size: number): SuiteCase[] {
   const codec = statusReply({ style: 'smtp' });
   const stream = new FrameStream((i) => encodeAll(codec, [{ code: 250, lines: [String(plainPayload(size, i))] }]));
@@ -189,37 +169,37 @@ function payloadWith(special: string, size: number, i: number): Buffer {
 
 runSuite(
   SIZES.flatMap(([label, size]) => [
-    ...pair(
+    ...handAndFramed(
       `delimiter ${label}`,
       delimiter({ delimiters: '\r\n\r\n' }),
       (i) => plainPayload(size, i),
       (onFrame) => new DelimiterByHand(onFrame),
     ),
-    ...pair(
+    ...handAndFramed(
       `slip ${label}`,
       slip(),
       (i) => plainPayload(size, i),
       (onFrame) => new SlipByHand(onFrame),
     ),
-    ...pair(
+    ...handAndFramed(
       `slip, escaped ${label}`,
       slip(),
       (i) => payloadWith('\xc0', size, i),
       (onFrame) => new SlipByHand(onFrame),
     ),
-    ...pair(
+    ...handAndFramed(
       `cobs ${label}`,
       cobs(),
       (i) => payloadWith('\0', size, i),
       (onFrame) => new CobsByHand(onFrame),
     ),
-    ...pair(
+    ...handAndFramed(
       `dotStuffed ${label}`,
       dotStuffed(),
       (i) => payloadWith('', size, i),
       (onFrame) => new DotsByHand(onFrame),
     ),
-    ...pair(
+    ...handAndFramed(
       `dotStuffed, dots ${label}`,
       dotStuffed(),
       (i) => payloadWith('\r\n.', size, i),

@@ -1,17 +1,7 @@
 /** The other frames whose beginning tells their length: `Framed` against a loop written by hand for each. */
-import {
-  asciiLength,
-  type BytesLike,
-  type Codec,
-  encodeAll,
-  Framed,
-  fixed,
-  netstring,
-  octetCount,
-  typeTable,
-} from '@fdset/framing';
-import { FrameStream, HandWritten, type OnBytes, plainPayload, SIZES } from '../micro-frames.js';
-import { runSuite, type SuiteCase } from '../micro-suite.js';
+import { asciiLength, fixed, netstring, octetCount, typeTable } from '@fdset/framing';
+import { HandWritten, handAndFramed, type OnBytes, plainPayload, SIZES } from '../micro-frames.js';
+import { runSuite } from '../micro-suite.js';
 
 const LONGEST = 1 << 20;
 const COLON = 58;
@@ -106,36 +96,36 @@ class TypeByHand extends HandWritten {
   }
 }
 
-function pair(
-  label: string,
-  codec: Codec<Uint8Array, BytesLike>,
-  frameOf: (i: number) => Uint8Array,
-  byHand: (onFrame: OnBytes) => HandWritten,
-): SuiteCase[] {
-  const stream = new FrameStream((i) => encodeAll(codec, [frameOf(i)]));
-  const hand = `${label}: loop written by hand`;
-  return [
-    stream.bytes(hand, undefined, (onFrame) => {
-      const written = byHand(onFrame);
-      return (chunk) => written.push(chunk);
-    }),
-    stream.bytes(`${label}: Framed`, hand, (onFrame) => {
-      const framed = new Framed(codec, onFrame);
-      return (chunk) => framed.push(chunk);
-    }),
-  ];
-}
-
 runSuite(
   SIZES.flatMap(([label, size]) => {
     const payload = (i: number) => plainPayload(size, i);
     const types = new Map(Array.from({ length: 26 }, (_, i) => [97 + i, size - 1]));
     return [
-      ...pair(`fixed ${label}`, fixed({ length: size }), payload, (onFrame) => new FixedByHand(onFrame, size)),
-      ...pair(`asciiLength ${label}`, asciiLength({ digits: 5 }), payload, (onFrame) => new AsciiByHand(onFrame)),
-      ...pair(`netstring ${label}`, netstring(), payload, (onFrame) => new DecimalByHand(onFrame, COLON, true)),
-      ...pair(`octetCount ${label}`, octetCount(), payload, (onFrame) => new DecimalByHand(onFrame, SPACE, false)),
-      ...pair(`typeTable ${label}`, typeTable({ table: types }), payload, (onFrame) => new TypeByHand(onFrame, types)),
+      ...handAndFramed(`fixed ${label}`, fixed({ length: size }), payload, (onFrame) => new FixedByHand(onFrame, size)),
+      ...handAndFramed(
+        `asciiLength ${label}`,
+        asciiLength({ digits: 5 }),
+        payload,
+        (onFrame) => new AsciiByHand(onFrame),
+      ),
+      ...handAndFramed(
+        `netstring ${label}`,
+        netstring(),
+        payload,
+        (onFrame) => new DecimalByHand(onFrame, COLON, true),
+      ),
+      ...handAndFramed(
+        `octetCount ${label}`,
+        octetCount(),
+        payload,
+        (onFrame) => new DecimalByHand(onFrame, SPACE, false),
+      ),
+      ...handAndFramed(
+        `typeTable ${label}`,
+        typeTable({ table: types }),
+        payload,
+        (onFrame) => new TypeByHand(onFrame, types),
+      ),
     ];
   }),
 );

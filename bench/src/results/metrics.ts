@@ -1,5 +1,5 @@
 /** The figures that are drawn from one measurement: by name, for the tables, for comparisons and for `--fail-if`. */
-import type { Figures, Shape } from './load-result.js';
+import type { Figures, Shape } from '../load/result.js';
 
 export interface Metric {
   name: string;

@@ -1,5 +1,5 @@
 /** What is measured: the workloads by name, and the presets that say how long and how often. */
-import type { Shape } from './load-result.js';
+import type { Shape } from '../load/result.js';
 
 export interface Workload {
   name: string;

@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { ClientKind } from './load-result.js';
-import { UsageError } from './nearest.js';
-import type { Placement } from './placement.js';
-import type { Measurement } from './session.js';
-import type { Preset, Workload } from './workloads.js';
+import type { ClientKind } from '../load/result.js';
+import type { Placement } from '../measure/placement.js';
+import type { Measurement } from '../measure/session.js';
+import { UsageError } from '../plan/nearest.js';
+import type { Preset, Workload } from '../plan/workloads.js';
 
 /** Raised when a reader of an older file would misread this one. */
 export const SCHEMA = 2;

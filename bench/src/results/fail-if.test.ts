@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { figuresOf, type LoadResult } from '../load/result.js';
+import { workloads } from '../plan/workloads.js';
 import { compareRuns, requireComparable } from './compare.js';
 import { judge, parseCondition } from './fail-if.js';
-import { figuresOf, type LoadResult } from './load-result.js';
 import { headline, metricNamed } from './metrics.js';
 import type { Cell, ResultsFile } from './results.js';
 import { flagsOf, ratio, summarize, valuesOf } from './summary.js';
 import { renderWorkload } from './table.js';
-import { workloads } from './workloads.js';
 
 const echo = workloads.find((workload) => workload.name === 'echo')!;
 

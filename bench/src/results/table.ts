@@ -1,10 +1,10 @@
 /** The tables: one per workload, best target first. */
 import Table from 'cli-table3';
 import pc from 'picocolors';
+import { isOurs } from '../plan/targets.js';
+import { parametersOf, type Workload } from '../plan/workloads.js';
 import * as format from './format.js';
 import type { Row } from './summary.js';
-import { isOurs } from './targets.js';
-import { parametersOf, type Workload } from './workloads.js';
 
 interface Column {
   head: string;

@@ -2,18 +2,18 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { benchFolder, compile, compiler } from './compile.js';
+import { benchFolder, compile, compiler } from '../compile.js';
+import { cpuSecondsBetween, readServer } from '../load/process-stats.js';
+import { seededRandom } from '../results/statistics.js';
+import { flagsOf } from '../results/summary.js';
 import { choosePlacement } from './placement.js';
-import { cpuSecondsBetween, readServer } from './process-stats.js';
 import { type Contestant, runRound } from './round.js';
 import { Server } from './server.js';
 import type { Measurement, Setup } from './session.js';
-import { seededRandom } from './statistics.js';
-import { flagsOf } from './summary.js';
 
 const dist = (file: string) => path.join(benchFolder, 'dist', file);
 const cc = compiler();
-const client = cc ? [compile('load', cc)] : [process.execPath, dist('load-client.js')];
+const client = cc ? [compile('load', cc)] : [process.execPath, dist('load/client.js')];
 const nodeNet = [process.execPath, dist('targets/node-net.js')];
 const reactor = [process.execPath, dist('targets/reactor.js')];
 const faulty = (fault: string, after: number) => [

@@ -1,7 +1,7 @@
 /** Progress on standard error: one line that is rewritten on a terminal, else a line per measurement. */
 import pc from 'picocolors';
+import type { LoadProgress } from '../load/result.js';
 import * as format from './format.js';
-import type { LoadProgress } from './load-result.js';
 import { headline } from './metrics.js';
 import type { Cell } from './results.js';
 

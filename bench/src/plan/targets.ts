@@ -1,7 +1,7 @@
 /** Whom is measured: the targets by name, what each is, and where it cannot take part. */
 import path from 'node:path';
-import { benchFolder } from './compile.js';
-import { roomFor } from './descriptors.js';
+import { benchFolder } from '../compile.js';
+import { roomFor } from '../measure/descriptors.js';
 import type { Workload } from './workloads.js';
 
 export interface Target {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Histogram } from './histogram.js';
-import type { LoadResult } from './load-result.js';
 import { mergeResults } from './merge.js';
+import type { LoadResult } from './result.js';
 
 /** A slice with these times, in microseconds. */
 function slice(times: number[], changes: Partial<LoadResult> = {}): LoadResult {

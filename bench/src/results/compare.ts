@@ -1,13 +1,13 @@
 /** `--compare`: two runs by the ratios to a baseline of each workload. Absolute figures of two runs are never set against each other. */
 import Table from 'cli-table3';
 import pc from 'picocolors';
+import { UsageError } from '../plan/nearest.js';
+import type { Workload } from '../plan/workloads.js';
 import * as format from './format.js';
 import { headline } from './metrics.js';
-import { UsageError } from './nearest.js';
 import type { ResultsFile } from './results.js';
 import type { Spread } from './statistics.js';
 import { ratio } from './summary.js';
-import type { Workload } from './workloads.js';
 
 export interface Change {
   workload: string;

@@ -1,11 +1,12 @@
 /** `--fail-if`: a condition on the results that makes the run fail, for instance in CI. */
+
+import { known, UsageError } from '../plan/nearest.js';
+import { targets } from '../plan/targets.js';
+import { type Workload, workloads } from '../plan/workloads.js';
 import { headline, metricNamed, metrics } from './metrics.js';
-import { known, UsageError } from './nearest.js';
 import type { Cell } from './results.js';
 import { median } from './statistics.js';
 import { ratio, valuesOf } from './summary.js';
-import { targets } from './targets.js';
-import { type Workload, workloads } from './workloads.js';
 
 export interface Condition {
   text: string;

@@ -1,6 +1,6 @@
 /** One result of many slices: what a single run of their summed length would have told. */
 import { Histogram } from './histogram.js';
-import type { LoadResult } from './load-result.js';
+import type { LoadResult } from './result.js';
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 

@@ -1,9 +1,9 @@
 /** From the cells of a workload to the rows of its table: medians, and ratios paired within each pass of slices. */
-import type { Figures } from './load-result.js';
+import type { Figures } from '../load/result.js';
+import type { Workload } from '../plan/workloads.js';
 import { headline, type Metric, metrics } from './metrics.js';
 import type { Cell } from './results.js';
 import { median, pairedRatios, type Spread, spread } from './statistics.js';
-import type { Workload } from './workloads.js';
 
 /** The client's share of a core above which it may be what limits the rate. */
 const CLIENT_BOUND = 0.85;

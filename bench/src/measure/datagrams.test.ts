@@ -2,12 +2,12 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { benchFolder, compile, compiler } from './compile.js';
-import type { LoadOptions } from './load-result.js';
+import { benchFolder, compile, compiler } from '../compile.js';
+import type { LoadOptions } from '../load/result.js';
+import { commandOf, targetNamed } from '../plan/targets.js';
+import { workloads } from '../plan/workloads.js';
 import { choosePlacement } from './placement.js';
 import { measure } from './session.js';
-import { commandOf, targetNamed } from './targets.js';
-import { workloads } from './workloads.js';
 
 const cc = compiler();
 const dist = (file: string) => path.join(benchFolder, 'dist', file);
@@ -111,7 +111,7 @@ describe.runIf(cc)('datagrams', () => {
 });
 
 it('the load client in TypeScript says that it has no datagrams', () => {
-  const { status, stderr } = spawnSync(process.execPath, [dist('load-client.js'), 'datagrams', '--port', '9']);
+  const { status, stderr } = spawnSync(process.execPath, [dist('load/client.js'), 'datagrams', '--port', '9']);
   expect(status).not.toBe(0);
   expect(String(stderr)).toMatch('datagrams need load/load.c');
 });

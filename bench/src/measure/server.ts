@@ -1,8 +1,8 @@
 /** A target's process: started, looked at while it rests, ended. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cpuSecondsBetween, readServer, type ServerSample } from '../load/process-stats.js';
 import { Child } from './children.js';
 import { type Placement, placed } from './placement.js';
-import { cpuSecondsBetween, readServer, type ServerSample } from './process-stats.js';
 
 const READY_MS = 15_000;
 const STOP_MS = 5_000;

@@ -1,6 +1,5 @@
 /** The load against one server: a slice of it, or a whole measurement with a fresh server of its own. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Child } from './children.js';
 import {
   type ClientKind,
   type Figures,
@@ -8,7 +7,8 @@ import {
   type LoadProgress,
   type LoadResult,
   loadArguments,
-} from './load-result.js';
+} from '../load/result.js';
+import { Child } from './children.js';
 import { type Placement, placed } from './placement.js';
 import { type Idleness, Server, type Stopped } from './server.js';
 

@@ -1,6 +1,7 @@
 /** Idle connections beside the load: a process of their own holds them open, from before a server's first slice to after its last one. */
+
+import { type LoadOptions, type LoadProgress, type LoadResult, loadArguments } from '../load/result.js';
 import { Child } from './children.js';
-import { type LoadOptions, type LoadProgress, type LoadResult, loadArguments } from './load-result.js';
 import { placed } from './placement.js';
 import type { Server } from './server.js';
 import type { Loaded, Setup } from './session.js';

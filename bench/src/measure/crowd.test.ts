@@ -3,17 +3,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { benchFolder, compile, compiler } from './compile.js';
-import type { ClientKind } from './load-result.js';
+import { benchFolder, compile, compiler } from '../compile.js';
+import type { ClientKind } from '../load/result.js';
+import { seededRandom } from '../results/statistics.js';
 import { choosePlacement } from './placement.js';
 import { runRound } from './round.js';
 import type { Measurement, Setup } from './session.js';
-import { seededRandom } from './statistics.js';
 
 const cc = compiler();
 const clients = [
   ...(cc ? [['c', [compile('load', cc)]] as const] : []),
-  ['ts', [process.execPath, path.join(benchFolder, 'dist/load-client.js')]] as const,
+  ['ts', [process.execPath, path.join(benchFolder, 'dist/load/client.js')]] as const,
 ] as const;
 const folder = mkdtempSync(path.join(os.tmpdir(), 'fdset-bench-'));
 afterAll(() => rmSync(folder, { recursive: true }));

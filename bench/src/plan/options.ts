@@ -1,6 +1,6 @@
 /** The command line. */
 import { Command, InvalidArgumentError } from 'commander';
-import { type Condition, parseCondition } from './fail-if.js';
+import { type Condition, parseCondition } from '../results/fail-if.js';
 import { known } from './nearest.js';
 import { targets } from './targets.js';
 import { adjusted, type Preset, type PresetName, presets, roundsOf, type Workload, workloads } from './workloads.js';

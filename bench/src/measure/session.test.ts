@@ -5,11 +5,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
-import { benchFolder, compile, compiler } from './compile.js';
-import { Histogram } from './histogram.js';
-import type { LoadOptions } from './load-result.js';
+import { benchFolder, compile, compiler } from '../compile.js';
+import { Histogram } from '../load/histogram.js';
+import type { LoadOptions } from '../load/result.js';
+import { type ResultsFile, readResults } from '../results/results.js';
 import { choosePlacement } from './placement.js';
-import { type ResultsFile, readResults } from './results.js';
 import { measure } from './session.js';
 
 const cc = compiler();
@@ -17,7 +17,7 @@ const dist = (file: string) => path.join(benchFolder, 'dist', file);
 const built = existsSync(dist('cli.js'));
 const clients = [
   ...(cc ? [['c', [compile('load', cc)]] as const] : []),
-  ...(built ? [['ts', [process.execPath, dist('load-client.js')]] as const] : []),
+  ...(built ? [['ts', [process.execPath, dist('load/client.js')]] as const] : []),
 ] as const;
 const servers = [
   ...(cc ? [['c-epoll', [compile('epoll-echo', cc)]] as const] : []),

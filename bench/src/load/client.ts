@@ -5,11 +5,11 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { Flood } from './flood.js';
 import { Histogram } from './histogram.js';
-import { Flood } from './load-flood.js';
-import { Batch } from './load-messages.js';
-import type { LoadOptions, LoadProgress, LoadResult, Outcome, Shape } from './load-result.js';
+import { Batch } from './messages.js';
 import { cpuSecondsBetween, readMachine, readServer } from './process-stats.js';
+import type { LoadOptions, LoadProgress, LoadResult, Outcome, Shape } from './result.js';
 
 /** Connections being opened at a time: below every target's backlog of 511. */
 const OPENING = 128;

@@ -1,4 +1,4 @@
-/** What both load clients (load/load.c and load-client.ts) take and print; `client` tells which one, and the two are never mixed. */
+/** What both load clients (load/load.c and src/load/client.ts) take and print; `client` tells which one, and the two are never mixed. */
 
 export type Shape = 'sessions' | 'arrivals' | 'idle' | 'flood' | 'datagrams' | 'hold';
 export type ClientKind = 'c' | 'ts';

@@ -11,12 +11,13 @@
  * speed changes disturbs them alike, and their ratios little. Idle connections beside the load (crowd.ts) are opened when a server starts, and
  * stay open until its end. What cannot be sliced is measured in one go, in the middle of a random pass.
  */
+
+import { mergeResults } from '../load/merge.js';
+import { figuresOf, type LoadProgress, type LoadResult } from '../load/result.js';
+import { shuffled } from '../results/statistics.js';
 import { Crowd } from './crowd.js';
-import { figuresOf, type LoadProgress, type LoadResult } from './load-result.js';
-import { mergeResults } from './merge.js';
 import { Server } from './server.js';
 import { concluded, type Loaded, loadServer, type Measurement, measure, type Setup, type Slice } from './session.js';
-import { shuffled } from './statistics.js';
 
 /** A slice's own warm-up, in seconds: its connections are new, the server's code is warm. */
 export const SLICE_WARMUP = 0.05;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Batch } from './load-messages.js';
+import { Batch } from './messages.js';
 import { cpuSecondsBetween, parseStat, type ServerSample } from './process-stats.js';
 
 describe('messages of the TypeScript client', () => {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
+import { parseCpuList } from '../measure/placement.js';
+import { expectedSeconds, makePlan } from '../run.js';
 import { distance, nearest } from './nearest.js';
 import { type BenchOptions, type MicroOptions, parseOptions, plannedRounds } from './options.js';
-import { parseCpuList } from './placement.js';
-import { expectedSeconds, makePlan } from './run.js';
 import { isSliced, targetNamed, targets } from './targets.js';
 import { workloads } from './workloads.js';
 
