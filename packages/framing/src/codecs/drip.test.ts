@@ -77,6 +77,8 @@ describe('a peer that drips byte by byte', () => {
       [slip(), 0xc0],
       [cobs(), 0],
       [lines({ maxFrameLength: 9, onTooLong: 'discard' }), 97],
+      [slip({ maxFrameLength: 9, onTooLong: 'discard' }), 97],
+      [cobs({ maxFrameLength: 9, onTooLong: 'discard' }), 97],
       [lengthField({ maxFrameLength: 9, onTooLong: 'discard' }), 97],
     ] as const) {
       let errors = 0;
