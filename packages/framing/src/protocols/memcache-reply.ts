@@ -29,7 +29,7 @@ export interface MemcacheReply {
 export interface MemcacheReplyOptions {
   /** `true`: messages are the bytes of whole replies, checked. */
   raw?: boolean | undefined;
-  /** Most bytes of the data of one item. Default 16 MiB. */
+  /** Most bytes of a reply behind its first line: of a single item of its data. Default 16 MiB. */
   maxFrameLength?: number | undefined;
   /** Most bytes of a line. Default 64 KiB. */
   maxHeaderLength?: number | undefined;
@@ -43,6 +43,8 @@ const STATUS =
 interface Partial {
   /** Where the next line begins, from the beginning of the reply. */
   at: number;
+  /** Where what counts for `maxFrameLength` must end: known once the first line is. */
+  limit: number;
   /** Of each item: its words, and where its data is. */
   items: { args: string[]; from: number; to: number }[];
   stats: [string, string][];
@@ -63,7 +65,7 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
   }
 
   decode(input: Input): MemcacheReply | Uint8Array | undefined {
-    input.state ??= { at: 0, items: [], stats: [], waiting: undefined };
+    input.state ??= { at: 0, limit: 0, items: [], stats: [], waiting: undefined } satisfies Partial;
     const part = input.state as Partial;
     for (;;) {
       if (part.waiting !== undefined) {
@@ -80,16 +82,23 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
       if (end < 0) return undefined;
       const line = textAt(input, part.at, end);
       const next = end + 2;
-      const [status = '', ...args] = line.split(' ').filter(Boolean);
+      if (part.at === 0) part.limit = next + this.maxFrameLength;
+      const space = line.indexOf(' ');
+      const status = space < 0 ? line : line.slice(0, space);
+      const rest = space < 0 ? '' : line.slice(space + 1);
       const inside = part.items.length > 0 || part.stats.length > 0;
       if (status === 'VALUE' || (status === 'VA' && !inside)) {
+        const args = rest.split(' ').filter(Boolean);
         const [size] = args.splice(status === 'VALUE' ? 2 : 0, 1);
         part.waiting = { args, size: sizeOf(size, this.maxFrameLength), last: status === 'VA' };
+        this.checkLength(part, next + part.waiting.size);
       } else if (status === 'STAT') {
-        part.stats.push([args[0] ?? '', args.slice(1).join(' ')]);
+        const [name = '', ...words] = rest.split(' ');
+        part.stats.push([name, words.join(' ')]);
+        this.checkLength(part, next);
       } else if (STATUS.test(status) && (!inside || status === 'END' || status === 'SERVER_ERROR')) {
         part.at = next;
-        return this.finish(input, part, status, line.slice(status.length + 1));
+        return this.finish(input, part, status, rest);
       } else {
         throw new FramingError('BAD_REPLY', `no reply of memcached: ${shown(line)}`, {
           offset: input.offset + part.at,
@@ -108,7 +117,7 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
     }
     const { status, text = '', values = [], stats = [] } = message as MemcacheReply;
     for (const part of [status, text, ...stats.flat()]) checkText(part);
-    for (const word of values.flatMap(({ args }) => args)) checkWord(word);
+    for (const word of [...values.flatMap(({ args }) => args), ...stats.map(([name]) => name)]) checkWord(word);
     const meta = status === 'VA';
     if (meta ? values.length !== 1 : !STATUS.test(status)) {
       throw new FramingError('BAD_REPLY', `memcached has no reply ${shown(status)} with ${values.length} values`);
@@ -127,6 +136,10 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
       output.bytes(bytes).u16(CRLF);
     }
     if (!meta) writeLine(text === '' ? status : `${status} ${text}`, output);
+  }
+
+  private checkLength(part: Partial, end: number): void {
+    if (end > part.limit) throw tooLong(end - part.limit + this.maxFrameLength, this.maxFrameLength);
   }
 
   private finish(input: Input, part: Partial, status: string, text: string): MemcacheReply | Uint8Array {
