@@ -1,26 +1,9 @@
-/**
- * Arbitraries of fast-check for codecs: `@fdset/framing/arbitraries`. The caller brings fast-check along (version 3 or 4):
- * nothing here depends on it.
- */
-import type { Codec } from './codec.js';
-import { encodeAll } from './decode-all.js';
-import { Framed, type FramedOptions } from './framed.js';
-import { sameMessage } from './same-message.js';
-
-/** What is used of an arbitrary. */
-export interface ArbitraryLike<T> {
-  map<U>(mapper: (value: T) => U): ArbitraryLike<U>;
-  filter(refinement: (value: T) => boolean): ArbitraryLike<T>;
-}
-
-/** What is used of the module `fast-check`; the module itself has this shape. */
-export interface FastCheck {
-  uint8Array(constraints?: { minLength?: number; maxLength?: number }): ArbitraryLike<Uint8Array>;
-  array<T>(arbitrary: ArbitraryLike<T>, constraints?: { minLength?: number; maxLength?: number }): ArbitraryLike<T[]>;
-  nat(max: number): ArbitraryLike<number>;
-  tuple<A, B>(one: ArbitraryLike<A>, other: ArbitraryLike<B>): ArbitraryLike<[A, B]>;
-  constantFrom<T>(...values: T[]): ArbitraryLike<T>;
-}
+import type { Codec } from '../codec.js';
+import { concat } from '../cuttings.js';
+import { encodeAll } from '../decode-all.js';
+import { Framed, type FramedOptions } from '../framed.js';
+import { sameMessage } from '../same-message.js';
+import type { ArbitraryLike, FastCheck } from './fast-check.js';
 
 /** Messages, the stream that they make, and a way in which it may arrive. */
 export interface FramedStream<M> {
@@ -60,11 +43,88 @@ export function streams<I, O>(
   messages: ArbitraryLike<O>,
   options: { maxMessages?: number } = {},
 ): ArbitraryLike<FramedStream<O>> {
-  const several = fc.array(messages, { maxLength: options.maxMessages ?? 6 });
-  return fc.tuple(several, fc.array(fc.nat(0x7fffffff), { maxLength: 12 })).map(([sent, cuts]) => {
-    const bytes = encodeAll(codec, sent);
-    return { messages: sent, bytes, chunks: cutAt(bytes, cuts) };
+  return streamsOf(fc, codec, fc.array(messages, { maxLength: options.maxMessages ?? 6 }));
+}
+
+/** The same where what may follow what is not for one message to say: `lists` gives all the messages of a stream. */
+export function streamsOf<I, O>(
+  fc: FastCheck,
+  codec: Codec<I, O>,
+  lists: ArbitraryLike<O[]>,
+): ArbitraryLike<FramedStream<O>> {
+  return fc.tuple(lists, cuts(fc)).map(([messages, places]) => {
+    const bytes = encodeAll(codec, messages);
+    return { messages, bytes, chunks: cutAt(bytes, places) };
   });
+}
+
+/** A stream of a hostile peer. */
+export interface HostileStream {
+  readonly bytes: Uint8Array;
+  readonly chunks: Uint8Array[];
+}
+
+/**
+ * Bytes that are no stream of the codec, or hardly: random ones, and streams of it with bytes changed, lost, added, said
+ * twice, or cut off. What belongs there more often than chance would have it are the bytes that mean something in text and
+ * the lengths at the edges. Whatever comes of them must be the same in any chunking.
+ */
+export function hostileStreams<I, O>(
+  fc: FastCheck,
+  codec: Codec<I, O>,
+  lists: ArbitraryLike<O[]>,
+): ArbitraryLike<HostileStream> {
+  const random = fc.oneof(
+    fc.uint8Array({ maxLength: 80 }),
+    fc
+      .array(fc.oneof(fc.nat(0xff), fc.constantFrom(...TELLING)), { maxLength: 80 })
+      .map((list) => Uint8Array.from(list)),
+  );
+  const spoilt = fc
+    .tuple(
+      lists,
+      fc.array(fc.tuple(fc.nat(0x7fffffff), fc.constantFrom(...EDITS), piece(fc)), { minLength: 1, maxLength: 4 }),
+    )
+    .map(([messages, edits]) => {
+      let bytes = encodeAll(codec, messages);
+      for (const [at, edit, piece] of edits) bytes = edited(bytes, at % (bytes.length + 1), edit, piece);
+      return bytes;
+    });
+  return fc
+    .tuple(fc.oneof(random, spoilt, spoilt), cuts(fc))
+    .map(([bytes, places]) => ({ bytes, chunks: cutAt(bytes, places) }));
+}
+
+/** What is put into a stream. */
+function piece(fc: FastCheck): ArbitraryLike<Uint8Array> {
+  const text = (digits: string) => Uint8Array.from(digits, (character) => character.charCodeAt(0));
+  return fc.oneof(
+    fc.oneof(fc.nat(0xff), fc.constantFrom(...TELLING)).map((byte) => Uint8Array.of(byte)),
+    fc.constantFrom(
+      ...['0', '-1', '65536', '2147483648', '9007199254740993', '1'.repeat(30), 'ffffffffff', '\r\n\r\n'].map(text),
+    ),
+    fc.tuple(fc.constantFrom(0x00, 0x7f, 0x80, 0xff), fc.nat(9)).map(([byte, size]) => new Uint8Array(size).fill(byte)),
+  );
+}
+
+const TELLING = [...'\r\n\0 \t:;,.=-+0159aAf$*%<>[]"\\#_~|!()\x7f\x80\xc0\xff'].map((character) =>
+  character.charCodeAt(0),
+);
+const EDITS = ['change', 'change', 'add', 'lose', 'repeat', 'cut'] as const;
+
+function edited(bytes: Uint8Array, at: number, edit: (typeof EDITS)[number], piece: Uint8Array): Uint8Array {
+  switch (edit) {
+    case 'change':
+      return concat([bytes.subarray(0, at), piece, bytes.subarray(at + piece.length)]);
+    case 'add':
+      return concat([bytes.subarray(0, at), piece, bytes.subarray(at)]);
+    case 'lose':
+      return concat([bytes.subarray(0, at), bytes.subarray(at + piece.length)]);
+    case 'repeat':
+      return concat([bytes, bytes.subarray(at)]);
+    case 'cut':
+      return bytes.slice(0, at);
+  }
 }
 
 /** What `chunks` decode to; a fatal error is thrown. */
@@ -90,6 +150,10 @@ export function roundTrips<I, O = I>(
     if (!sameMessage(got, wanted))
       throw new Error(`${wanted.length} messages in ${bytes.length} bytes came back as ${got.length} others`);
   };
+}
+
+function cuts(fc: FastCheck): ArbitraryLike<number[]> {
+  return fc.array(fc.nat(0x7fffffff), { maxLength: 12 });
 }
 
 function cutAt(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
