@@ -5,7 +5,7 @@ export default defineConfig({
     index: 'src/index.ts',
     protocols: 'src/protocols/index.ts',
     node: 'src/node.ts',
-    arbitraries: 'src/arbitraries.ts',
+    arbitraries: 'src/arbitraries/index.ts',
   },
   format: ['esm', 'cjs'],
   target: 'es2022',

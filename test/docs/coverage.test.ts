@@ -1,4 +1,4 @@
-/** docs/coverage.md holds: every item and every trap has its row, and every test that a row names is there. */
+/** The tables of coverage hold: every item and every trap has its row, and every test that a row names is there. */
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -12,28 +12,30 @@ interface Row {
 }
 
 /** `- **key** what`, and below it one `  - entry` after the other. */
-const rows: Row[] = text('docs/coverage.md')
-  .split(/^- (?=\*\*)/m)
-  .slice(1)
-  .map((item) => ({
-    key: /^\*\*(\w+)\*\* \S/.exec(item)?.[1] ?? '?',
-    entries: item.split('\n').flatMap((line) => /^ {2}- (.*)$/.exec(line)?.[1] ?? []),
-  }));
-
-/** How many there are of each kind of trap. */
-const TRAPS = { D: 23, A: 9, C: 6, R: 6, W: 9, U: 5, L: 10 };
-
-function keys(): string[] {
-  const items = Array.from({ length: 107 }, (_, i) => String(i + 1));
-  const traps = Object.entries(TRAPS).flatMap(([kind, count]) =>
-    Array.from({ length: count }, (_, i) => `${kind}${i + 1}`),
-  );
-  return [...items, ...traps];
+function rowsOf(page: string): Row[] {
+  return text(page)
+    .split(/^- (?=\*\*)/m)
+    .slice(1)
+    .map((item) => ({
+      key: /^\*\*(\w+)\*\* \S/.exec(item)?.[1] ?? '?',
+      entries: item.split('\n').flatMap((line) => /^ {2}- (.*)$/.exec(line)?.[1] ?? []),
+    }));
 }
 
-describe('docs/coverage.md', () => {
+/** By page, how many rows there are of each kind; those of the kind '' are bare numbers. */
+const PAGES: Record<string, Record<string, number>> = {
+  'docs/coverage.md': { '': 107, D: 23, A: 9, C: 6, R: 6, W: 9, U: 5, L: 10 },
+  'docs/coverage-framing.md': { T: 33, P: 14 },
+};
+
+describe.each(Object.entries(PAGES))('%s', (page, kinds) => {
+  const rows = rowsOf(page);
+
   it('has one entry for each item and each trap, in their order', () => {
-    expect(rows.map(({ key }) => key)).toEqual(keys());
+    const keys = Object.entries(kinds).flatMap(([kind, count]) =>
+      Array.from({ length: count }, (_, i) => `${kind}${i + 1}`),
+    );
+    expect(rows.map(({ key }) => key)).toEqual(keys);
   });
 
   it('names only tests that are there, by file and whole title', () => {

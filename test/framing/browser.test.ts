@@ -1,6 +1,6 @@
 /** Framing in a browser: the built bundles, loaded by headless Chromium, run every vector. */
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -24,12 +24,13 @@ function isThere(program: string): boolean {
   }
 }
 
-function vectorsOf(file: string): unknown[] {
-  const lines = readFileSync(path.join(VECTORS, file), 'utf8').split('\n');
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as unknown);
-}
-
-const vectors = [...vectorsOf('decode.jsonl'), ...vectorsOf('encode.jsonl')];
+/** Of every file; those of struct are none of a codec. */
+const vectors = readdirSync(VECTORS)
+  .filter((file) => file.endsWith('.jsonl'))
+  .flatMap((file) => readFileSync(path.join(VECTORS, file), 'utf8').split('\n'))
+  .filter((line) => line !== '')
+  .map((line) => JSON.parse(line) as { codec: string })
+  .filter(({ codec }) => codec !== 'struct');
 
 /** Serves the page, its program, the bundles and nothing else. */
 function answer(url: string): { type: string; body: string | Buffer } | undefined {

@@ -1,6 +1,6 @@
 /**
  * The tests of Netty's codecs, by class and name (4.2, 2025-11), as far as they concern what goes in and what comes out. Those of its Redis, STOMP,
- * HAProxy and other protocols stand with the protocols.
+ * HAProxy and other protocols stand in netty-protocols.test.ts.
  */
 import {
   type Codec,

@@ -16,22 +16,10 @@ import {
 } from '@fdset/framing/protocols';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cut, cuts } from './support.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: internals without types
 const peer: (name: string) => any = createRequire(import.meta.url);
-
-const cuts = fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 60 });
-
-/** New memory for each piece: some of the peers write to what they are given. */
-function cut(bytes: Uint8Array, sizes: readonly number[]): Buffer[] {
-  const pieces: Buffer[] = [];
-  let at = 0;
-  for (const size of [...sizes, bytes.length]) {
-    if (at < bytes.length) pieces.push(Buffer.from(bytes.slice(at, at + size)));
-    at += size;
-  }
-  return pieces;
-}
 
 /** Bytes as hex, at any depth, so that it does not matter which class of bytes they are. */
 function plain(value: unknown): unknown {

@@ -1,5 +1,6 @@
-/** For the tables of other libraries' tests: streams as text, in which each character is a byte. */
+/** For the tests of other libraries, and for those libraries as oracles. In the tables streams are text: each character is a byte. */
 import { type Codec, Framed, type FramingError } from '@fdset/framing';
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 
 // biome-ignore lint/suspicious/noExplicitAny: codecs of any messages
@@ -65,4 +66,18 @@ export function runTable(names: string, { applies, doesNot }: Table): void {
     expect([...Object.keys(applies), ...Object.keys(doesNot)].sort()).toEqual(all.sort());
   });
   for (const [name, run] of Object.entries(applies)) it(name, run);
+}
+
+/** Where a stream is cut: sizes of its pieces; the last one takes the rest. */
+export const cuts = fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 60 });
+
+/** New memory for each piece: some of the peers write to what they are given. */
+export function cut(bytes: Uint8Array, sizes: readonly number[]): Buffer[] {
+  const pieces: Buffer[] = [];
+  let at = 0;
+  for (const size of [...sizes, bytes.length]) {
+    if (at < bytes.length) pieces.push(Buffer.from(bytes.slice(at, at + size)));
+    at += size;
+  }
+  return pieces;
 }

@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { type Codec, checkCodec, FramingError, fixed, type Input, lengthField, lines, utf8Lines } from './index.js';
+import {
+  type Codec,
+  checkCodec,
+  FramingError,
+  fixed,
+  type Input,
+  lengthField,
+  lines,
+  slip,
+  utf8Lines,
+} from './index.js';
 
 /** Correct, in ten lines: a type byte, a length of one byte that counts the rest. */
 const tagged: Codec<{ type: number; body: Uint8Array }> = {
@@ -56,6 +66,14 @@ describe('checkCodec', () => {
       { bytes: '6162', error: 'BAD_LENGTH' },
     ]);
     expect(bad.failures.map(({ got }) => got)).toEqual(['UNEXPECTED_EOF at 1', 'no error']);
+  });
+
+  it('finds an error at another place than the wanted one', () => {
+    const { failures } = checkCodec(slip(), [
+      { bytes: '61db62c0', error: 'BAD_ESCAPE', offset: 2 },
+      { bytes: '61db62c0', error: 'BAD_ESCAPE', offset: 1 },
+    ]);
+    expect(failures).toEqual([{ vector: '#1', cut: 'as given', wanted: 'BAD_ESCAPE at 1', got: 'BAD_ESCAPE at 2' }]);
   });
 
   it('finds a codec that takes a chunk for a message', () => {

@@ -19,6 +19,8 @@ export interface DecodeVector {
   messages?: readonly unknown[];
   /** The code of the fatal error. */
   error?: FramingErrorCode;
+  /** Where the fatal error is, if that is to be checked: in any chunking it is at one place anyway. */
+  offset?: number;
   /** How many recoverable errors are reported. Default 0. */
   errors?: number;
   /** `false`: the stream does not end. Default `true`. */
@@ -218,8 +220,12 @@ function mismatch(vector: DecodeVector, { messages, skipped, error }: Outcome): 
   const wanted = vector.messages ?? vector.frames?.map(bytesOf);
   const got = vector.messages !== undefined ? messages : messages.map(asBytes);
   if (wanted !== undefined && !sameMessage(got, wanted)) return { wanted: list(wanted), got: list(got) };
-  const code = error?.split(' ', 1)[0];
-  if (code !== vector.error) return { wanted: vector.error ?? 'no error', got: error ?? 'no error' };
+  const placed = vector.offset !== undefined;
+  const wantedError =
+    vector.error === undefined ? 'no error' : `${vector.error}${placed ? ` at ${vector.offset}` : ''}`;
+  const gotError = error ?? 'no error';
+  if ((placed ? gotError : gotError.replace(/ at -?\d+$/, '')) !== wantedError)
+    return { wanted: wantedError, got: gotError };
   const errors = vector.errors ?? 0;
   if (skipped.length === errors) return undefined;
   return { wanted: `${errors} recoverable errors`, got: skipped.length === 0 ? 'none' : skipped.join(', ') };

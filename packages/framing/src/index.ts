@@ -12,6 +12,7 @@ export { cobs } from './codecs/cobs.js';
 export type { DelimitedOptions } from './codecs/delimited.js';
 export { type DelimiterOptions, delimiter } from './codecs/delimiter.js';
 export { type DotStuffedOptions, dotStuffed } from './codecs/dot-stuffed.js';
+export type { EscapedOptions } from './codecs/escaped.js';
 export { type FixedOptions, fixed } from './codecs/fixed.js';
 export { type LengthFieldOptions, lengthField } from './codecs/length-field.js';
 export { type LinesOptions, lines } from './codecs/lines.js';

@@ -1,12 +1,13 @@
 import { isBytes } from './bytes.js';
 
-/** Whether two messages are the same by value: bytes of any class, numbers (NaN too), text, arrays, Maps, plain objects. */
+/** Whether two messages are the same by value: bytes of any class, numbers (NaN too), text, arrays of one class, Maps, plain objects. */
 export function sameMessage(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true;
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
   if (isBytes(one) || isBytes(other)) return isBytes(one) && isBytes(other) && sameList(one, other);
+  // A subclass says more than its elements do: a set of RESP is not an array.
   if (Array.isArray(one) || Array.isArray(other))
-    return Array.isArray(one) && Array.isArray(other) && sameList(one, other);
+    return Array.isArray(one) && Array.isArray(other) && one.constructor === other.constructor && sameList(one, other);
   if (one instanceof Map || other instanceof Map)
     return one instanceof Map && other instanceof Map && sameMessage([...one], [...other]);
   if (one instanceof Error || other instanceof Error)

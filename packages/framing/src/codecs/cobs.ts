@@ -1,8 +1,8 @@
 import { newBytes, View } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
-import { EscapedCodec, type Progress } from './escaped.js';
-import { type LimitOptions, OptionReader } from './options.js';
+import { ESCAPED_OPTIONS, EscapedCodec, type EscapedOptions, type Progress } from './escaped.js';
+import { OptionReader } from './options.js';
 
 /** The code of a block without a zero behind it: 254 bytes and no more. */
 const FULL = 0xff;
@@ -17,12 +17,12 @@ class CobsCodec extends EscapedCodec {
     while (progress.at < size) {
       const code = input.u8(progress.at);
       const next = progress.at + code;
-      this.check(progress.payload + Math.min(next, size) - progress.at - 1);
+      this.check(progress.payload + Math.min(next, size) - progress.at - 1, input, size);
       // Where the next block begins is a zero; at the end of the frame there is none.
       if (next >= size) return;
       progress.payload += code === FULL ? code - 1 : code;
       progress.at = next;
-      this.check(progress.payload);
+      this.check(progress.payload, input, size);
     }
   }
 
@@ -83,6 +83,6 @@ class CobsCodec extends EscapedCodec {
  *
  * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
  */
-export function cobs(options: LimitOptions = {}): Codec<Uint8Array, BytesLike> {
-  return new CobsCodec(new OptionReader('cobs', options, ['maxFrameLength']).maxFrameLength(), true);
+export function cobs(options: EscapedOptions = {}): Codec<Uint8Array, BytesLike> {
+  return new CobsCodec(new OptionReader('cobs', options, ESCAPED_OPTIONS), true);
 }

@@ -1,6 +1,6 @@
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
-import { type OptionReader, payloadOf, tooLong } from './options.js';
+import { type OptionReader, overLimit, payloadOf, tooLong } from './options.js';
 
 /** Options that all delimited codecs share. */
 export interface DelimitedOptions {
@@ -120,11 +120,7 @@ export abstract class DelimitedCodec<I> implements Codec<I, BytesLike> {
       input.discard(payload);
       input.state = state;
     }
-    throw new FramingError(
-      'FRAME_TOO_LONG',
-      `a payload of ${this.maxFrameLength + 1} bytes or more; maxFrameLength is ${this.maxFrameLength}`,
-      info,
-    );
+    throw overLimit(this.maxFrameLength, info);
   }
 }
 

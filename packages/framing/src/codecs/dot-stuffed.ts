@@ -26,7 +26,7 @@ class DotStuffedCodec extends EscapedCodec {
   private readonly strictLF: boolean;
 
   constructor(reader: OptionReader) {
-    super(reader.maxFrameLength(), false);
+    super(reader, false);
     this.strictLF = reader.choice('bareLF', 'allow', ['allow', 'error']) === 'error';
     this.endSize = END.length;
   }
@@ -49,7 +49,7 @@ class DotStuffedCodec extends EscapedCodec {
         progress.payload++;
       }
       progress.at++;
-      this.check(progress.payload);
+      this.check(progress.payload, input, size);
     }
   }
 

@@ -21,13 +21,13 @@ import {
   utf8Lines,
   varint,
 } from '../index.js';
+import { type DripCase, drip } from '../testing/drip.js';
 import type { AnyCodec } from '../testing/properties.js';
 import { retainedBytes } from '../testing/retained-bytes.js';
 
 const BYTES = 100_000;
 
-/** A codec, the beginning of a frame, and what goes on in it for as long as one likes. */
-const cases: Record<string, [codec: AnyCodec, begin: string, more: string]> = {
+const cases: Record<string, DripCase> = {
   fixed: [fixed({ length: 1e9 }), '', 'a'],
   lines: [lines({ eol: 'any' }), '', 'a'],
   utf8Lines: [utf8Lines(), '', 'é'],
@@ -54,21 +54,12 @@ const cases: Record<string, [codec: AnyCodec, begin: string, more: string]> = {
 };
 
 describe('a peer that drips byte by byte', () => {
-  for (const [name, [codec, begin, more]] of Object.entries(cases)) {
+  for (const [name, each] of Object.entries(cases)) {
     // What looks at all of it with every byte would take minutes.
     it(`${name}: costs at most 4 times what it has sent, and 64 KiB, and is not looked at again`, () => {
-      let messages = 0;
-      const framer = new Framed(codec, () => messages++);
-      framer.push(Buffer.from(begin, 'latin1'));
-      const headers = messages;
-      const cycle = Buffer.from(more, 'latin1');
-      let most = 0;
-      for (let i = 0; i < BYTES; i++) {
-        framer.push(Uint8Array.of(cycle[i % cycle.length]!));
-        if (i % 1000 === 0) most = Math.max(most, retainedBytes(framer) - 4 * (i + 1 + begin.length));
-      }
-      expect(most).toBeLessThanOrEqual(65_536);
-      expect(messages - headers).toBe(name === 'inParts' ? Math.floor(BYTES / 65_536) : 0);
+      const { excess, messages } = drip(each, BYTES);
+      expect(excess).toBeLessThanOrEqual(65_536);
+      expect(messages).toBe(name === 'inParts' ? Math.floor(BYTES / 65_536) : 0);
     });
   }
 
@@ -77,6 +68,8 @@ describe('a peer that drips byte by byte', () => {
       [slip(), 0xc0],
       [cobs(), 0],
       [lines({ maxFrameLength: 9, onTooLong: 'discard' }), 97],
+      [slip({ maxFrameLength: 9, onTooLong: 'discard' }), 97],
+      [cobs({ maxFrameLength: 9, onTooLong: 'discard' }), 97],
       [lengthField({ maxFrameLength: 9, onTooLong: 'discard' }), 97],
     ] as const) {
       let errors = 0;

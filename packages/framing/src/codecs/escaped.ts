@@ -1,5 +1,20 @@
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
-import { payloadOf, tooLong } from './options.js';
+import { type LimitOptions, type OptionReader, overLimit, payloadOf, tooLong } from './options.js';
+
+/** Options of {@link slip} and {@link cobs}. */
+export interface EscapedOptions extends LimitOptions {
+  /**
+   * What happens beyond `maxFrameLength`: `'error'` is fatal; `'discard'` skips the frame up to its end, reports one
+   * recoverable `FRAME_TOO_LONG` as soon as the limit is passed, and goes on with the next. Default `'error'`.
+   */
+  onTooLong?: 'error' | 'discard' | undefined;
+}
+
+/** The names of {@link EscapedOptions}. */
+export const ESCAPED_OPTIONS = ['maxFrameLength', 'onTooLong'] as const;
+
+/** Kept in `input.state` while the rest of a frame that was too long is being skipped. */
+const DISCARDING = Symbol('discarding');
 
 /** How far an unfinished frame has been judged; kept in `input.state` between calls. */
 export interface Progress {
@@ -16,13 +31,15 @@ export interface Progress {
  */
 export abstract class EscapedCodec implements Codec<Uint8Array, BytesLike> {
   private readonly maxFrameLength: number;
+  private readonly discards: boolean;
   /** Length of the end that `find` has found. */
   protected endSize = 1;
   /** Whether nothing between two ends is no frame. */
   private readonly skipsEmpty: boolean;
 
-  constructor(maxFrameLength: number, skipsEmpty: boolean) {
-    this.maxFrameLength = maxFrameLength;
+  constructor(options: OptionReader, skipsEmpty: boolean) {
+    this.maxFrameLength = options.maxFrameLength();
+    this.discards = options.choice('onTooLong', 'error', ['error', 'discard']) === 'discard';
     this.skipsEmpty = skipsEmpty;
   }
 
@@ -38,6 +55,11 @@ export abstract class EscapedCodec implements Codec<Uint8Array, BytesLike> {
   decode(input: Input): Uint8Array | undefined {
     for (;;) {
       const size = this.find(input);
+      if (input.state === DISCARDING) {
+        this.discardTo(input, size);
+        if (input.length === 0) return undefined;
+        continue;
+      }
       if (size < 0) {
         if (input.length > this.maxFrameLength) this.judgeTo(input, input.length);
         return undefined;
@@ -57,8 +79,9 @@ export abstract class EscapedCodec implements Codec<Uint8Array, BytesLike> {
   }
 
   end(input: Input): undefined {
-    // The stream has ended inside a frame, unless that was wrong before.
-    if (input.length > 0) this.judgeTo(input, input.length);
+    // The stream has ended inside a frame, unless that was wrong before; one that is being skipped has been reported.
+    if (input.state === DISCARDING) input.discard(input.length);
+    else if (input.length > 0) this.judgeTo(input, input.length);
   }
 
   encode(message: BytesLike, output: Output): void {
@@ -67,9 +90,25 @@ export abstract class EscapedCodec implements Codec<Uint8Array, BytesLike> {
     this.write(payload, output);
   }
 
-  /** Throws if so many bytes of payload are too many. */
-  protected check(payload: number): void {
-    if (payload > this.maxFrameLength) throw tooLong(payload, this.maxFrameLength);
+  /** Throws if so many bytes of payload are too many. Up to `size` the frame need not be looked at again then. */
+  protected check(payload: number, input: Input, size: number): void {
+    if (payload <= this.maxFrameLength) return;
+    const info = { offset: input.offset, recoverable: this.discards };
+    if (this.discards) {
+      input.discard(size);
+      input.state = DISCARDING;
+    }
+    throw overLimit(this.maxFrameLength, info);
+  }
+
+  /** Skips what is there of a frame whose end stands at `size`, -1: has not come. */
+  private discardTo(input: Input, size: number): void {
+    if (size < 0) {
+      input.discard(input.length);
+      return;
+    }
+    input.state = undefined;
+    input.discard(size + this.endSize);
   }
 
   private judgeTo(input: Input, size: number): void {

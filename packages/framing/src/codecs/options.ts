@@ -141,6 +141,11 @@ export function payloadOf(message: BytesLike): Uint8Array {
   throw wrongType('ERR_FRAMING_MESSAGE', `a message must be a Uint8Array or a string, got ${shown(message)}`);
 }
 
+/** `FRAME_TOO_LONG` of a decoder that does not know the length, but that it is more than `most`. */
+export function overLimit(most: number, info?: FramingErrorInfo): FramingError {
+  return new FramingError('FRAME_TOO_LONG', `a payload of ${most + 1} bytes or more; maxFrameLength is ${most}`, info);
+}
+
 /** `FRAME_TOO_LONG` of an encoder, and of a decoder that knows the length. */
 export function tooLong(length: number, most: number, info?: FramingErrorInfo): FramingError {
   return new FramingError('FRAME_TOO_LONG', `a payload of ${length} bytes; maxFrameLength is ${most}`, info);

@@ -1,8 +1,8 @@
 import { indexOfByte, newBytes, View } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
-import { EscapedCodec, type Progress } from './escaped.js';
-import { type LimitOptions, OptionReader } from './options.js';
+import { ESCAPED_OPTIONS, EscapedCodec, type EscapedOptions, type Progress } from './escaped.js';
+import { OptionReader } from './options.js';
 
 const END = 0xc0;
 const ESC = 0xdb;
@@ -24,7 +24,7 @@ class SlipCodec extends EscapedCodec {
         width = 2;
       }
       progress.at += width;
-      this.check(++progress.payload);
+      this.check(++progress.payload, input, size);
     }
   }
 
@@ -78,6 +78,6 @@ function badEscape(byte: number, offset: number): FramingError {
  *
  * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
  */
-export function slip(options: LimitOptions = {}): Codec<Uint8Array, BytesLike> {
-  return new SlipCodec(new OptionReader('slip', options, ['maxFrameLength']).maxFrameLength(), true);
+export function slip(options: EscapedOptions = {}): Codec<Uint8Array, BytesLike> {
+  return new SlipCodec(new OptionReader('slip', options, ESCAPED_OPTIONS), true);
 }

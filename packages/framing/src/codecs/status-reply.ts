@@ -27,13 +27,19 @@ const HYPHEN = 45;
 /** Digits of the code. */
 const CODE_SIZE = 3;
 
-/** What of a reply has been read; kept in `input.state` between calls, so that each line is read once. */
+/**
+ * What of a reply has been read; kept in `input.state` between calls, so that each line is judged once. Its texts are not
+ * kept: short lines would take many times their bytes. They are read again when the reply is complete.
+ */
 interface Progress {
   at: number;
   /** Bytes of its lines, without their ends. */
   size: number;
   code: number;
-  readonly lines: string[];
+  /** How many lines. */
+  count: number;
+  /** Those of this call. */
+  lines: string[];
 }
 
 class StatusReplyCodec implements Codec<StatusReply, Readonly<{ code: number; lines: readonly string[] }>> {
@@ -46,7 +52,7 @@ class StatusReplyCodec implements Codec<StatusReply, Readonly<{ code: number; li
   }
 
   decode(input: Input): StatusReply | undefined {
-    const progress = (input.state as Progress | undefined) ?? { at: 0, size: 0, code: 0, lines: [] };
+    const progress = (input.state as Progress | undefined) ?? begun();
     for (;;) {
       const { at } = progress;
       const lf = input.indexOf(LF, at);
@@ -56,6 +62,7 @@ class StatusReplyCodec implements Codec<StatusReply, Readonly<{ code: number; li
       const size = end > at && input.u8(end - 1) === CR ? end - 1 - at : end - at;
       if (progress.size + size > this.maxFrameLength) throw tooLong(progress.size + size, this.maxFrameLength);
       if (!ended) {
+        progress.lines = [];
         input.state = progress;
         return undefined;
       }
@@ -68,8 +75,9 @@ class StatusReplyCodec implements Codec<StatusReply, Readonly<{ code: number; li
       progress.size += size;
       if (!this.readLine(input, at, size, progress)) continue;
       if (input.state !== undefined) input.state = undefined;
+      const lines = progress.lines.length === progress.count ? progress.lines : this.linesAgain(input, progress.at);
       input.skip(progress.at);
-      return { code: progress.code, lines: progress.lines };
+      return { code: progress.code, lines };
     }
   }
 
@@ -89,10 +97,20 @@ class StatusReplyCodec implements Codec<StatusReply, Readonly<{ code: number; li
     if (size > this.maxFrameLength) throw tooLong(size, this.maxFrameLength);
   }
 
+  private linesAgain(input: Input, end: number): string[] {
+    const progress = begun();
+    while (progress.at < end) {
+      const { at } = progress;
+      progress.at = input.indexOf(LF, at) + 1;
+      this.readLine(input, at, progress.at - 2 - at, progress);
+    }
+    return progress.lines;
+  }
+
   /** Reads the line of `size` bytes at `at`. Whether it is the last of its reply. */
   private readLine(input: Input, at: number, size: number, progress: Progress): boolean {
     const { lines } = progress;
-    const first = lines.length === 0;
+    const first = progress.count++ === 0;
     const code = codeAt(input, at, size);
     const separator = size > CODE_SIZE ? input.u8(at + CODE_SIZE) : SPACE;
     if (!first && this.ftp && (code !== progress.code || separator !== SPACE)) {
@@ -110,6 +128,10 @@ class StatusReplyCodec implements Codec<StatusReply, Readonly<{ code: number; li
     lines.push(textAt(input, at + text, size - text));
     return separator === SPACE;
   }
+}
+
+function begun(): Progress {
+  return { at: 0, size: 0, code: 0, count: 0, lines: [] };
 }
 
 /** The code that begins the line of `size` bytes at `at`; -1 if none does. */

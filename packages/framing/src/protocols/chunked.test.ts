@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeAll } from '../index.js';
+import { decodeAll, encodeAll } from '../index.js';
 import { bytes, fault, refusal, text } from '../testing/protocol-cases.js';
 import { chunked } from './index.js';
 
@@ -48,5 +48,13 @@ describe('chunked', () => {
     expect(refusal(chunked(), { body: 'a', extensions: ';x\r\n' })).toBe('BAD_HEADER');
     expect(refusal(chunked(), { body: 'a', trailers: [['A', 'b']] })).toBe('BAD_VALUE');
     expect(refusal(chunked(), 5)).toBe('ERR_FRAMING_MESSAGE');
+    const short = chunked({ details: true, maxHeaderLength: 8 });
+    expect(refusal(short, { body: 'a', extensions: ';12345678' })).toBe('FRAME_TOO_LONG');
+    expect(refusal(short, { body: '', trailers: [['A', '123456']] })).toBe('FRAME_TOO_LONG');
+    const longest = [
+      { body: bytes('a'), extensions: ';1234567', trailers: [] },
+      { body: bytes(''), extensions: '', trailers: [['A', '12345']] as [string, string][] },
+    ];
+    expect(decodeAll(short, encodeAll(short, longest))).toEqual(longest);
   });
 });

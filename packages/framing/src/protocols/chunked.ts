@@ -69,7 +69,8 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
     if (size > Number.MAX_SAFE_INTEGER) throw fault(input, 0, 'BAD_LENGTH', 'a chunk size above 2^53-1');
     const end = this.lineEnd(input, at);
     if (end < 0) return undefined;
-    const extensions = end - 2 === at ? '' : this.extensions(input, at, end - 2);
+    const read = input.state as string | undefined;
+    const extensions = read ?? (end - 2 === at ? '' : this.extensions(input, at, end - 2));
     if (size === 0) return this.last(input, end, extensions);
     if (!input.has(end + size + 2)) return undefined;
     if (input.u16(end + size) !== CRLF) throw fault(input, end + size, 'BAD_TRAILER', 'no CR LF behind a chunk');
@@ -93,8 +94,10 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
     if (bytes.length > 0 && trailers.length > 0) {
       throw new FramingError('BAD_VALUE', 'trailers follow the last chunk, whose body is empty');
     }
+    this.checkHeader(extensions.length);
     output.text(bytes.length.toString(16)).bytes(bytesOf(extensions)).u16(CRLF);
     if (bytes.length > 0) output.bytes(bytes);
+    const from = output.length;
     for (const [name, value] of trailers) {
       if (!TOKEN.test(name) || !VALUE.test(value) || !isLatin1(value)) {
         throw new FramingError('BAD_HEADER', `a trailer cannot be ${shown(name)}: ${shown(value)} (RFC 9110 5)`);
@@ -104,6 +107,8 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
         .bytes(bytesOf(trimmed(value)))
         .u16(CRLF);
     }
+    // The line end of the last one does not count: it belongs to what ends the trailers.
+    this.checkHeader(output.length - from - 2);
     output.u16(CRLF);
   }
 
@@ -141,6 +146,8 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
       throw fault(input, from, 'BARE_LF', 'the body ends with LF alone');
     const found = input.indexOf(END_OF_TRAILERS, from - 2);
     if ((found < 0 ? input.length - 3 : found) - from > this.maxHeaderLength) throw this.headerTooLong(input, from);
+    // Kept: they are not to be read again with each byte of the trailers.
+    input.state = found < 0 ? extensions : undefined;
     if (found < 0) return undefined;
     const trailers = found < from ? [] : this.trailers(input, from, found + 2);
     input.skip(from);
@@ -166,9 +173,16 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
     return fields;
   }
 
+  private checkHeader(length: number): void {
+    if (length > this.maxHeaderLength) throw new FramingError('FRAME_TOO_LONG', this.tooMuch());
+  }
+
   private headerTooLong(input: Input, at: number): FramingError {
-    const message = `extensions or trailers are longer than maxHeaderLength, ${this.maxHeaderLength} bytes`;
-    return fault(input, at, 'FRAME_TOO_LONG', message);
+    return fault(input, at, 'FRAME_TOO_LONG', this.tooMuch());
+  }
+
+  private tooMuch(): string {
+    return `extensions or trailers are longer than maxHeaderLength, ${this.maxHeaderLength} bytes`;
   }
 }
 

@@ -3,6 +3,8 @@ import { FramingError, shown } from '../errors.js';
 /** RFC 1035 3.1, 2.3.4. */
 const LONGEST_LABEL = 63;
 const LONGEST_NAME = 255;
+/** So many labels fit in a name: who needs more pointers has some that lead to nothing but the next. */
+const MOST_POINTERS = 127;
 /** Of the first byte of a label: the rest of the name stands elsewhere (4.1.4). */
 const POINTER = 0xc0;
 
@@ -22,6 +24,7 @@ export function readName(bytes: Uint8Array, at: number, end: number = bytes.leng
   let length = 1;
   let lowest = at;
   let limit = end;
+  let jumps = 0;
   for (let from = at; ; ) {
     if (from >= limit) throw new FramingError('BAD_LENGTH', 'a name goes beyond the end');
     const size = bytes[from]!;
@@ -29,6 +32,8 @@ export function readName(bytes: Uint8Array, at: number, end: number = bytes.leng
       if (from + 2 > limit) throw new FramingError('BAD_LENGTH', 'a name goes beyond the end');
       const target = ((size & 0x3f) << 8) | bytes[from + 1]!;
       if (next < 0) next = from + 2;
+      if (++jumps > MOST_POINTERS)
+        throw new FramingError('BAD_VALUE', `a name of more than ${MOST_POINTERS} pieces (4.1.4)`);
       if (target >= lowest)
         throw new FramingError('BAD_VALUE', 'a name is continued where it does not go back (4.1.4)');
       lowest = target;

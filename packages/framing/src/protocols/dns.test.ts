@@ -75,6 +75,20 @@ describe('dns', () => {
     }
   });
 
+  it('a name of pointers that lead to pointers is refused: 12 bytes a record would have it followed again', () => {
+    const hex = (value: number) => value.toString(16).padStart(4, '0');
+    const record = (name: string, data: string) => `${name}000a000100000000${hex(data.length / 2)}${data}`;
+    /** A record with the pointers for its data, the first one to the root, and one whose name they are. */
+    const chain = (pointers: number) => {
+      const [root, data] = [12, 23];
+      const list = Array.from({ length: pointers }, (_, i) => hex(0xc000 | (i === 0 ? root : data + 2 * (i - 1))));
+      const last = hex(0xc000 | (data + 2 * (pointers - 1)));
+      return unhex(`00000000000000020000 0000${record('00', list.join(''))}${record(last, '')}`.replace(' ', ''));
+    };
+    expect(decodeDns(chain(126)).answers![1]!.name).toBe('.');
+    expect(() => decodeDns(chain(127))).toThrow(/more than 127 pieces/);
+  });
+
   it('what cannot be written is refused', () => {
     const wrong: unknown[] = [
       { id: 65536 },

@@ -29,7 +29,7 @@ export interface MemcacheReply {
 export interface MemcacheReplyOptions {
   /** `true`: messages are the bytes of whole replies, checked. */
   raw?: boolean | undefined;
-  /** Most bytes of the data of one item. Default 16 MiB. */
+  /** Most bytes of a reply behind its first line: of a single item of its data. Default 16 MiB. */
   maxFrameLength?: number | undefined;
   /** Most bytes of a line. Default 64 KiB. */
   maxHeaderLength?: number | undefined;
@@ -39,15 +39,31 @@ export interface MemcacheReplyOptions {
 const STATUS =
   /^(?:STORED|NOT_STORED|EXISTS|NOT_FOUND|DELETED|TOUCHED|OK|RESET|BUSY|BADCLASS|NOSPARE|NOTFULL|UNSAFE|SAME|ERROR|CLIENT_ERROR|SERVER_ERROR|VERSION|END|HD|EN|NS|EX|NF|MN|ME|\d{1,20})$/;
 
-/** A reply of which something is missing. Kept in `input.state`: what has been read is not read again. */
+/**
+ * A reply of which something is missing, kept in `input.state`: where it goes on, so that what has been looked through is not
+ * looked through again. What its lines say is read when it is complete: a thousand items cost no more before than their bytes.
+ */
 interface Partial {
-  /** Where the next line begins, from the beginning of the reply. */
+  /** Where the next line begins, or the data of the last one. */
   at: number;
-  /** Of each item: its words, and where its data is. */
-  items: { args: string[]; from: number; to: number }[];
-  stats: [string, string][];
-  /** The VALUE line before `at` whose data is missing. */
-  waiting: { args: string[]; size: number; last: boolean } | undefined;
+  /** Bytes of the data at `at`, or `NO_DATA`. */
+  size: number;
+  /** Whether that data ends the reply. */
+  last: boolean;
+  /** Whether lines came before. */
+  inside: boolean;
+  /** Where what counts for `maxFrameLength` must end: known once the first line is. */
+  limit: number;
+}
+
+const NO_DATA = -1;
+
+interface Line {
+  status: string;
+  /** All behind the space behind it. */
+  rest: string;
+  /** Where the next line begins, or data. */
+  next: number;
 }
 
 class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
@@ -63,38 +79,35 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
   }
 
   decode(input: Input): MemcacheReply | Uint8Array | undefined {
-    input.state ??= { at: 0, items: [], stats: [], waiting: undefined };
+    input.state ??= { at: 0, size: NO_DATA, last: false, inside: false, limit: 0 } satisfies Partial;
     const part = input.state as Partial;
     for (;;) {
-      if (part.waiting !== undefined) {
-        const { args, size, last } = part.waiting;
-        const end = part.at + size;
+      if (part.size !== NO_DATA) {
+        const end = part.at + part.size;
         if (!input.has(end + 2)) return undefined;
         checkDataEnd(input, end);
-        part.items.push({ args, from: part.at, to: end });
         part.at = end + 2;
-        part.waiting = undefined;
-        if (last) return this.finish(input, part, 'VA', '');
+        part.size = NO_DATA;
+        if (part.last) return this.finish(input, part.at);
       }
-      const end = lineEnd(input, part.at, this.maxHeaderLength);
-      if (end < 0) return undefined;
-      const line = textAt(input, part.at, end);
-      const next = end + 2;
-      const [status = '', ...args] = line.split(' ').filter(Boolean);
-      const inside = part.items.length > 0 || part.stats.length > 0;
-      if (status === 'VALUE' || (status === 'VA' && !inside)) {
-        const [size] = args.splice(status === 'VALUE' ? 2 : 0, 1);
-        part.waiting = { args, size: sizeOf(size, this.maxFrameLength), last: status === 'VA' };
+      const line = this.lineAt(input, part.at);
+      if (line === undefined) return undefined;
+      const { status, next } = line;
+      if (part.at === 0) part.limit = next + this.maxFrameLength;
+      if (status === 'VALUE' || (status === 'VA' && !part.inside)) {
+        part.size = this.itemOf(line).size;
+        part.last = status === 'VA';
+        this.checkLength(part, next + part.size);
       } else if (status === 'STAT') {
-        part.stats.push([args[0] ?? '', args.slice(1).join(' ')]);
-      } else if (STATUS.test(status) && (!inside || status === 'END' || status === 'SERVER_ERROR')) {
-        part.at = next;
-        return this.finish(input, part, status, line.slice(status.length + 1));
+        this.checkLength(part, next);
+      } else if (STATUS.test(status) && (!part.inside || status === 'END' || status === 'SERVER_ERROR')) {
+        return this.finish(input, next);
       } else {
-        throw new FramingError('BAD_REPLY', `no reply of memcached: ${shown(line)}`, {
+        throw new FramingError('BAD_REPLY', `memcached does not send ${shown(status)} here`, {
           offset: input.offset + part.at,
         });
       }
+      part.inside = true;
       part.at = next;
     }
   }
@@ -108,7 +121,7 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
     }
     const { status, text = '', values = [], stats = [] } = message as MemcacheReply;
     for (const part of [status, text, ...stats.flat()]) checkText(part);
-    for (const word of values.flatMap(({ args }) => args)) checkWord(word);
+    for (const word of [...values.flatMap(({ args }) => args), ...stats.map(([name]) => name)]) checkWord(word);
     const meta = status === 'VA';
     if (meta ? values.length !== 1 : !STATUS.test(status)) {
       throw new FramingError('BAD_REPLY', `memcached has no reply ${shown(status)} with ${values.length} values`);
@@ -129,18 +142,51 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
     if (!meta) writeLine(text === '' ? status : `${status} ${text}`, output);
   }
 
-  private finish(input: Input, part: Partial, status: string, text: string): MemcacheReply | Uint8Array {
+  private checkLength(part: Partial, end: number): void {
+    if (end > part.limit) throw tooLong(end - part.limit + this.maxFrameLength, this.maxFrameLength);
+  }
+
+  private lineAt(input: Input, at: number): Line | undefined {
+    const end = lineEnd(input, at, this.maxHeaderLength);
+    if (end < 0) return undefined;
+    const line = textAt(input, at, end);
+    const space = line.indexOf(' ');
+    const next = end + 2;
+    return space < 0
+      ? { status: line, rest: '', next }
+      : { status: line.slice(0, space), rest: line.slice(space + 1), next };
+  }
+
+  /** Of a line that data follows: its words, and how much there is. */
+  private itemOf({ status, rest }: Line): { args: string[]; size: number } {
+    const args = rest.split(' ').filter(Boolean);
+    const [size] = args.splice(status === 'VALUE' ? 2 : 0, 1);
+    return { args, size: sizeOf(size, this.maxFrameLength) };
+  }
+
+  /** The reply, all of which is there: it ends at `end`. */
+  private finish(input: Input, end: number): MemcacheReply | Uint8Array {
     input.state = undefined;
-    if (this.raw) return input.take(part.at);
-    const values: MemcacheValue[] = [];
-    let at = 0;
-    for (const { args, from, to } of part.items) {
-      input.skip(from - at);
-      values.push({ args, data: input.take(to - from) });
-      at = to;
+    if (this.raw) return input.take(end);
+    const reply: MemcacheReply = { status: '', text: '', values: [], stats: [] };
+    for (const stop = input.offset + end; input.offset < stop; ) {
+      const line = this.lineAt(input, 0)!;
+      const { status, rest } = line;
+      input.skip(line.next);
+      if (status === 'STAT') {
+        const [name = '', ...words] = rest.split(' ');
+        reply.stats.push([name, words.join(' ')]);
+      } else if (status === 'VALUE' || status === 'VA') {
+        const { args, size } = this.itemOf(line);
+        reply.values.push({ args, data: input.take(size) });
+        input.skip(2);
+        if (status === 'VA') reply.status = status;
+      } else {
+        reply.status = status;
+        reply.text = rest;
+      }
     }
-    input.skip(part.at - at);
-    return { status, text, values, stats: part.stats };
+    return reply;
   }
 }
 

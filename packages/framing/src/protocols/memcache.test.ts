@@ -64,13 +64,14 @@ describe('memcache and memcacheReply', () => {
         values: [],
         stats: [
           ['pid', '1'],
-          ['a', 'b c'],
+          ['a', 'b  c '],
         ] as [string, string][],
       },
     ];
     expect(decodeAll(memcacheReply(), encodeAll(memcacheReply(), replies))).toEqual(replies);
     const faults: [string, string][] = [
       ['HELLO\r\n', 'BAD_REPLY'],
+      [' STORED\r\n', 'BAD_REPLY'],
       ['VALUE k 0 1\r\na\r\nSTORED\r\n', 'BAD_REPLY'],
       ['VALUE k 0 x\r\n', 'BAD_DIGIT'],
       ['VALUE k 0 1\r\nabc', 'BAD_TRAILER'],
@@ -80,6 +81,20 @@ describe('memcache and memcacheReply', () => {
     expect(refusal(memcacheReply(), { status: 'ERROR', text: 'a\r\nSTORED', values: [], stats: [] })).toBe(
       'BAD_DELIMITER',
     );
+    expect(refusal(memcacheReply(), { status: 'END', text: '', values: [], stats: [['a b', 'c']] })).toBe(
+      'BAD_DELIMITER',
+    );
     expect(refusal(memcacheReply(), { status: 'HELLO', text: '', values: [], stats: [] })).toBe('BAD_REPLY');
+  });
+
+  it('the limit holds for all items and lines of a reply together: no server sends without an end', () => {
+    const codec = memcacheReply({ maxFrameLength: 30 });
+    expect(decodeAll(codec, bytes(`VALUE k 0 30\r\n${'x'.repeat(30)}\r\nEND\r\n`))).toHaveLength(1);
+    expect(fault(codec, 'VALUE k 0 31\r\n')).toBe('FRAME_TOO_LONG');
+    // Behind the first line: 2 and its line end, the next line, and what it announces.
+    expect(fault(codec, 'VALUE k 0 2\r\nab\r\nVALUE l 0 12\r\n')).toBeUndefined();
+    expect(fault(codec, 'VALUE k 0 2\r\nab\r\nVALUE l 0 13\r\n')).toBe('FRAME_TOO_LONG');
+    expect(fault(memcacheReply({ maxFrameLength: 1000 }), 'VALUE k 0 0\r\n\r\n'.repeat(100))).toBe('FRAME_TOO_LONG');
+    expect(fault(memcacheReply({ maxFrameLength: 1000 }), 'STAT\r\n'.repeat(200))).toBe('FRAME_TOO_LONG');
   });
 });

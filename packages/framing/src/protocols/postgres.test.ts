@@ -17,6 +17,8 @@ describe('postgres', () => {
     expect(decodeAll(codec, encodeAll(codec, sent))).toEqual(sent);
     expect(fault(codec, unhex('00000007000000'))).toBe('BAD_LENGTH');
     expect(fault(codec, unhex('00010000'))).toBe('FRAME_TOO_LONG');
+    expect(refusal(codec, { type: 0, body: bytes('abc') })).toBe('BAD_LENGTH');
+    expect(refusal(codec, { type: 0, body: Buffer.alloc(10_001) })).toBe('FRAME_TOO_LONG');
   });
 
   it('a length that does not even count itself is refused (trap 10)', () => {

@@ -55,8 +55,11 @@ class PostgresCodec implements Codec<PostgresMessage> {
   encode(message: PostgresMessage, output: Output): void {
     const { type, body } = message;
     if (!isBytes(body)) throw wrongType('ERR_FRAMING_MESSAGE', `body must be a Uint8Array, got ${shown(body)}`);
-    if (body.length > this.maxFrameLength) throw tooLong(body.length, this.maxFrameLength);
+    const most = type === 0 ? Math.min(MAX_STARTUP, this.maxFrameLength) : this.maxFrameLength;
+    if (body.length > most) throw tooLong(body.length, most);
     if (type !== 0) output.u8(type);
+    else if (body.length < LENGTH)
+      throw new FramingError('BAD_LENGTH', 'a startup packet begins with a code of four bytes');
     output.u32(body.length + LENGTH).bytes(body);
   }
 

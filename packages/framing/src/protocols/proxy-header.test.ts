@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { crc32c } from '../combinators/checksums.js';
 import { decodeAll, encodeAll, Framed } from '../index.js';
 import { bytes, fault, one, refusal, text } from '../testing/protocol-cases.js';
 import { unhex } from '../testing/rechunk.js';
@@ -87,5 +88,30 @@ describe('proxyHeader', () => {
     expect(refusal(proxyHeader(), { ...tcp4, source: { address: '1.2.3.4', port: 65536 } })).toBe('BAD_VALUE');
     expect(refusal(proxyHeader(), { ...tcp4, source: undefined })).toBe('BAD_VALUE');
     expect(refusal(proxyHeader(), { ...tcp4, version: 2, family: 'inet6' })).toBe('BAD_VALUE');
+    for (const address of ['/tmp\0/a', '\0', '\0name\0', 'x'.repeat(109)]) {
+      const end = { address, port: 0 };
+      const unix = { version: 2, command: 'proxy', family: 'unix', protocol: 'stream', source: end, destination: end };
+      expect(refusal(proxyHeader(), unix), JSON.stringify(address)).toBe('BAD_VALUE');
+    }
+  });
+
+  it('one checksum is taken and written, and a header that its own limit refuses is not written', () => {
+    const [sum, text] = [
+      { type: 3, value: new Uint8Array(4) },
+      { type: 2, value: new Uint8Array(20) },
+    ];
+    const two = { ...tcp4, version: 2 } as const;
+    expect(refusal(proxyHeader(), { ...two, tlvs: [sum, sum] })).toBe('BAD_VALUE');
+    // Both are in the header, and the first one, which is checked before the second is seen, is right.
+    const bytes = encodeAll(proxyHeader(), [{ ...two, tlvs: [sum, { type: 4, value: new Uint8Array(4) }] }]).slice();
+    bytes[bytes.length - 7] = 3;
+    const at = bytes.length - 11;
+    new DataView(bytes.buffer).setUint32(at, crc32c(bytes.fill(0, at, at + 4)));
+    expect(fault(proxyHeader(), bytes)).toBe('BAD_HEADER');
+    const small = proxyHeader({ maxFrameLength: 34 });
+    expect(refusal(small, { ...two, tlvs: [text] })).toBe('FRAME_TOO_LONG');
+    expect(
+      decodeAll(small, encodeAll(small, [{ ...two, tlvs: [{ ...text, value: new Uint8Array(19) }] }])),
+    ).toHaveLength(1);
   });
 });

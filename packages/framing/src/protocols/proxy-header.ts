@@ -84,19 +84,14 @@ class ProxyHeaderCodec implements Codec<ProxyHeader | Uint8Array> {
       if (decodeAll(this, message).length !== 1) throw new FramingError('BAD_VALUE', 'these bytes are no PROXY header');
       output.bytes(message);
     } else if (message?.version === 1) writeFirst(message, output);
-    else if (message?.version === 2) writeSecond(message, output);
+    else if (message?.version === 2) writeSecond(message, this.maxFrameLength, output);
     else throw wrongType('ERR_FRAMING_MESSAGE', `a PROXY header has a version, 1 or 2, got ${shown(message)}`);
   }
 
   private sizeOfSecond(input: Input): number | undefined {
     if (!hasSignature(input, SIGNATURE_2) || !input.has(16)) return undefined;
     const length = input.u16(14);
-    if (length > this.maxFrameLength) {
-      throw new FramingError(
-        'FRAME_TOO_LONG',
-        `a PROXY header of ${length} bytes; maxFrameLength is ${this.maxFrameLength}`,
-      );
-    }
+    if (length > this.maxFrameLength) throw headerTooLong(length, this.maxFrameLength);
     return input.has(16 + length) ? 16 + length : undefined;
   }
 }
@@ -201,7 +196,11 @@ function tlvsOf(bytes: Uint8Array, from: number): { type: number; value: Uint8Ar
     const end = at + 3 + ((bytes[at + 1]! << 8) | bytes[at + 2]!);
     if (at + 3 > bytes.length || end > bytes.length) throw badHeader('a TLV goes beyond the header (2.2.1)');
     const value = new View(bytes.buffer, bytes.byteOffset + at + 3, end - at - 3);
-    if (bytes[at] === CRC32C) checkSum(bytes, at + 3, value);
+    if (bytes[at] === CRC32C) {
+      // Each one costs a pass over the header: a peer must not ask for hundreds.
+      if (tlvs.some(({ type }) => type === CRC32C)) throw badHeader('a second checksum (2.2.3)');
+      checkSum(bytes, at + 3, value);
+    }
     tlvs.push({ type: bytes[at]!, value });
     at = end;
   }
@@ -245,7 +244,7 @@ function writeFirst(header: ProxyHeader, output: Output): void {
   output.text(`PROXY ${family === 'inet' ? 'TCP4' : 'TCP6'} ${from.address} ${to.address} ${ports}\r\n`);
 }
 
-function writeSecond(header: ProxyHeader, output: Output): void {
+function writeSecond(header: ProxyHeader, most: number, output: Output): void {
   const { command, family, protocol, source, destination, tlvs = [] } = header;
   if (command !== 'proxy' && command !== 'local') {
     throw new FramingError('BAD_VALUE', `command wants 'proxy' or 'local', got ${shown(command)}`);
@@ -263,8 +262,9 @@ function writeSecond(header: ProxyHeader, output: Output): void {
     if (family !== 'unix') for (const { port } of both) body.push(checkedPort(port) >> 8, port & 255);
   }
   const length = body.length + tlvs.reduce((sum, { value }) => sum + 3 + value.length, 0);
-  if (length > 0xffff)
-    throw new FramingError('FRAME_TOO_LONG', `a PROXY header has at most 65535 bytes, got ${length}`);
+  if (length > most) throw headerTooLong(length, most);
+  if (tlvs.filter(({ type }) => type === CRC32C).length > 1)
+    throw new FramingError('BAD_VALUE', 'a header has one checksum (2.2.3)');
   const head = [
     ...SIGNATURE_2,
     0x20 | (command === 'proxy' ? 1 : 0),
@@ -297,9 +297,11 @@ function writeCheckSum(bytes: Uint8Array, from: number): void {
 
 function pathBytes(path: string): number[] {
   const bytes = Array.from(path, (character) => character.charCodeAt(0));
-  if (bytes.length <= 108 && bytes.every((byte) => byte <= 255))
+  // Zeros fill it up: a path with one in it, or an abstract name with one at its end, would come back shorter.
+  const ends = bytes[0] === 0 ? bytes.at(-1) !== 0 : !bytes.includes(0);
+  if (ends && bytes.length <= 108 && bytes.every((byte) => byte <= 255))
     return bytes.concat(new Array(108 - bytes.length).fill(0));
-  throw new FramingError('BAD_VALUE', `a path has at most 108 bytes in Latin-1, got ${shown(path)}`);
+  throw new FramingError('BAD_VALUE', `a path has at most 108 bytes in Latin-1 and no NUL, got ${shown(path)}`);
 }
 
 function bothOf(source?: ProxyAddress, destination?: ProxyAddress): [ProxyAddress, ProxyAddress] {
@@ -310,6 +312,10 @@ function bothOf(source?: ProxyAddress, destination?: ProxyAddress): [ProxyAddres
 function checkedPort(port: number): number {
   if (Number.isInteger(port) && port >= 0 && port <= 0xffff) return port;
   throw new FramingError('BAD_VALUE', `a port is 0 to 65535, got ${shown(port)}`);
+}
+
+function headerTooLong(length: number, most: number): FramingError {
+  return new FramingError('FRAME_TOO_LONG', `a PROXY header of ${length} bytes; maxFrameLength is ${most}`);
 }
 
 function badHeader(message: string): FramingError {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   calcsize,
@@ -13,20 +12,7 @@ import {
   unpack,
 } from '../index.js';
 import { hex, unhex } from '../testing/rechunk.js';
-
-interface StructVector {
-  name: string;
-  options: { format: string };
-  values: unknown[];
-  bytes?: string;
-  unpacked?: unknown[];
-  error?: string;
-}
-
-const vectors = readFileSync(new URL('../../vectors/struct.jsonl', import.meta.url), 'utf8')
-  .split('\n')
-  .filter((line) => line !== '')
-  .map((line) => JSON.parse(line) as StructVector);
+import { readVectors } from '../testing/vectors.js';
 
 /** Strings of the vectors are Latin-1, `"…n"` is a BigInt. */
 function given(value: unknown): Packable {
@@ -38,7 +24,7 @@ const code = (wanted: string) => expect.objectContaining({ code: wanted });
 const packedHex = (format: string, ...values: Packable[]) => hex(pack(format, ...values));
 
 describe('every struct vector', () => {
-  it.each(vectors.map((vector) => [vector.name, vector] as const))('%s', (_name, vector) => {
+  it.each(readVectors().struct.map((vector) => [vector.name, vector] as const))('%s', (_name, vector) => {
     const { format } = vector.options;
     const values = vector.values.map(given);
     if (vector.error !== undefined) {

@@ -3,21 +3,10 @@ import { unhex } from '../hex.js';
 import * as framing from '../index.js';
 import { type Codec, Framed, FramingError } from '../index.js';
 import * as protocols from '../protocols/index.js';
+import type { DecodeVector } from './vectors.js';
 
 export { concat, cuttings, inPieces } from '../cuttings.js';
 export { unhex } from '../hex.js';
-
-/** One line of `vectors/decode.jsonl`. */
-export interface DecodeVector {
-  name: string;
-  codec: string;
-  options: Record<string, unknown>;
-  chunks: string[];
-  frames: string[];
-  error?: string;
-  errors?: number;
-  end?: boolean;
-}
 
 /** What a stream gave: messages in hex, recoverable errors, and the fatal error with its place. */
 export interface Outcome {
@@ -45,14 +34,14 @@ export function hex(message: unknown): string {
 /** Their frames are the bytes of whole messages. */
 const RAW = new Set(['resp', 'ber', 'stomp', 'memcacheReply', 'proxyHeader']);
 
-/** The codec of a vector, or `undefined` if there is no such factory (yet). Byte strings in options are hex. */
-export function codecOf(name: string, options: Record<string, unknown>): Codec<unknown, never> | undefined {
+/** The codec of a vector. Byte strings in options are hex. */
+export function codecOf(name: string, options: Record<string, unknown>): Codec<unknown, never> {
   const factories = { ...framing, ...protocols } as unknown as Record<
     string,
     (options: unknown) => Codec<unknown, never>
   >;
   const factory = factories[name];
-  if (factory === undefined) return undefined;
+  if (factory === undefined) throw new Error(`there is no codec ${name}`);
   const given: Record<string, unknown> = RAW.has(name) ? { ...options, raw: true } : { ...options };
   if (given.delimiters !== undefined) given.delimiters = (given.delimiters as string[]).map(unhex);
   if (given.trailer !== undefined) given.trailer = unhex(given.trailer as string);
@@ -60,10 +49,10 @@ export function codecOf(name: string, options: Record<string, unknown>): Codec<u
 }
 
 /** `switch` is no factory: it stands for `use` after so many messages. */
-export function framerOf(vector: Pick<DecodeVector, 'codec' | 'options'>): MakeFramer | undefined {
+export function framerOf(vector: Pick<DecodeVector, 'codec' | 'options'>): MakeFramer {
   if (vector.codec !== 'switch') {
     const codec = codecOf(vector.codec, vector.options);
-    return codec && ((onMessage, onError) => new Framed(codec, onMessage, { onError }));
+    return (onMessage, onError) => new Framed(codec, onMessage, { onError });
   }
   const { first, after, then } = vector.options as {
     first: { codec: string; options: Record<string, unknown> };
@@ -72,7 +61,6 @@ export function framerOf(vector: Pick<DecodeVector, 'codec' | 'options'>): MakeF
   };
   const before = codecOf(first.codec, first.options);
   const behind = codecOf(then.codec, then.options);
-  if (before === undefined || behind === undefined) return undefined;
   return (onMessage, onError) => {
     let count = 0;
     const framer: Framed<unknown, never> = new Framed(

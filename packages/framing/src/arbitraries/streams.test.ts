@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ArbitraryLike, payloads, roundTrips, streams } from './arbitraries.js';
-import { type Codec, delimiter, lengthField } from './index.js';
+import { type Codec, delimiter, lengthField } from '../index.js';
+import { type ArbitraryLike, payloads, roundTrips, streams } from './index.js';
 
 /** What fast-check calls an arbitrary, which the package does not name. */
 const real = <T>(arbitrary: ArbitraryLike<T>): fc.Arbitrary<T> => arbitrary as unknown as fc.Arbitrary<T>;
