@@ -4,8 +4,9 @@ import { describe, misuse, outOfRange } from '../errors.js';
 import type { Connection } from './connection.js';
 
 /**
- * Why a connection ended. `error` stands with `by: 'error'`, and where `destroy` was given one. `'shutdown'`: the reactor
- * was stopped or closed while it was open.
+ * Why a connection ended. `'peer'`: both sides have ended in order, whoever was first. `'local'`: `close`, `destroy`, `reset`
+ * or `detach` was called, or its socket was closed beneath it. `'error'`: it failed, or a handler did. `'shutdown'`: the
+ * reactor was stopped or closed while it was open. `error` stands with `'error'`, and where `destroy` was given one.
  */
 export interface CloseInfo {
   by: 'peer' | 'local' | 'error' | 'shutdown';
