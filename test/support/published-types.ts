@@ -57,6 +57,19 @@ export class PublishedTypes {
       .sort();
   }
 
+  /** What `pattern` finds in the docstrings of what is exported. */
+  codesIn(pattern: RegExp): Set<string> {
+    const found = new Set<string>();
+    const look = (node: ts.Node): void => {
+      for (const comment of ts.getJSDocCommentsAndTags(node))
+        for (const [code] of comment.getText().matchAll(pattern)) found.add(code);
+      node.forEachChild(look);
+    };
+    for (const symbol of this.#exported)
+      for (const declaration of symbol.declarations ?? []) if (this.#isHere(declaration)) look(declaration);
+    return found;
+  }
+
   #exportsOf(entry: ts.SourceFile): ts.Symbol[] {
     const module = this.#checker.getSymbolAtLocation(entry);
     if (module === undefined) throw new Error(`${entry.fileName} exports nothing`);

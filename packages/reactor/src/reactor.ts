@@ -125,7 +125,7 @@ export class Reactor<Context = {}> {
 
   // --- sockets -------------------------------------------------------------------------------------------------------
 
-  /** A new socket: non-blocking, closed on exec. Throws a SocketError (`EMFILE`, `EACCES` for raw ones). */
+  /** A new socket: non-blocking, closed on exec. Throws a SocketError: `EMFILE`; `EPERM` for a raw one without the permission. */
   socket(options: SocketCreation = {}): Socket {
     this.#checkOpen();
     const type = oneOf('type', options.type ?? 'stream', ['stream', 'datagram', 'seqpacket', 'raw'] as const);

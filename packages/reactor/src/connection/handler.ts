@@ -55,7 +55,7 @@ export interface ConnectionOptions {
   allowHalfOpen?: boolean;
   /** `write` returns `false` while more bytes than this are queued (64 KiB). */
   highWaterMark?: number;
-  /** 'drain' comes when the queue has fallen to this many bytes (16 KiB). */
+  /** 'drain' comes when the queue has fallen to this many bytes (16 KiB, or `highWaterMark` where that is less). */
   lowWaterMark?: number;
   /** A queue beyond this destroys the connection with `ERR_REACTOR_SLOW_CONSUMER` (16 MiB). */
   maxBufferedBytes?: number;
@@ -69,7 +69,8 @@ export interface ConnectionOptions {
   writeMs?: number;
   /**
    * Make each connection an AsyncResource in which its handlers and listeners run, so that an AsyncLocalStorage keeps its
-   * value for it: what `open` enters holds for all that follows (false).
+   * value for it: what `open` enters holds for all that follows (false). Without it what a handler enters by `enterWith` may
+   * hold for whatever the reactor calls after it, whosever it is: use `run` there.
    */
   asyncContext?: boolean;
 }
