@@ -17,6 +17,7 @@ import {
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { describeBackends } from '../support/backends.js';
 import { connected, serving } from '../support/connections.js';
+import { PublishedTypes } from '../support/published-types.js';
 import { owned } from '../support/sockets.js';
 import { thrown } from '../support/waiting.js';
 
@@ -128,6 +129,49 @@ describe('the entry of the package', () => {
     expect(missing(BATCH, new DatagramBatch(4, 8))).toEqual([]);
     expect(missing(['over'], Connection)).toEqual([]);
     expect(api.SocketError.prototype).toBeInstanceOf(Error);
+  });
+});
+
+/** What the classes show whose objects a user is given, beside what they inherit. All else of them is the package's own. */
+const SHOWN = {
+  Connection: [
+    ...['socket', 'context', 'remoteAddress', 'localAddress', 'bufferedBytes', 'closed', 'flowing', 'write', 'flush'],
+    ...[
+      'flushed',
+      'end',
+      'close',
+      'destroy',
+      'reset',
+      'pause',
+      'resume',
+      'setIdleTimeout',
+      'hold',
+      'detach',
+      'transfer',
+    ],
+    ...['toDuplex', 'on', 'once', 'addListener', '[asyncIterator]', '[asyncDispose]'],
+  ],
+  Listener: ['socket', 'backlog', 'connections', 'pause', 'resume', 'close', '[asyncDispose]'],
+  Reactor: [
+    ...['backend', 'capabilities', 'metrics', 'socket', 'socketPair', 'adopt', 'adoptNode', 'listen', 'connect'],
+    ...['register', 'registrationOf', 'registrations', 'select', 'selectSync', 'setTimer', 'sleep', 'now', 'post'],
+    ...['waker', 'receiveSockets', 'serve', 'open', 'connection', 'run', 'stop', 'ref', 'unref', 'close', 'inspect'],
+    '[dispose]',
+  ],
+  ConnectionIterator: ['next', 'return', '[asyncIterator]'],
+  ReactorWaker: ['handle', 'wake', 'ref', 'unref', 'close', '[dispose]'],
+  DatagramBatch: ['length', 'capacity', 'maxBytes', ...BATCH],
+};
+
+describe('the published types', () => {
+  const types = new PublishedTypes('@fdset/reactor', '@fdset/reactor/testing');
+
+  it('name no type that a user cannot import', () => {
+    expect(types.unexported()).toEqual([]);
+  });
+
+  it.each(Object.entries(SHOWN))('show of %s what users may touch, and nothing else', (name, members) => {
+    expect(types.membersOf(name)).toEqual([...members].sort());
   });
 });
 

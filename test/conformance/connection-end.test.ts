@@ -369,25 +369,6 @@ describeBackends('connection end', (stage) => {
       await peer.ended;
     });
 
-  it('500 connections that come, echo and go leave nothing behind (85)', async () => {
-    const reactor = stage.reactor();
-    const { address, listener } = await serving(reactor, {
-      data: (connection, chunk) => void connection.write(chunk),
-    });
-    for (let i = 0; i < 500; i += 50)
-      await Promise.all(
-        Array.from({ length: 50 }, async (_, j) => {
-          const peer = await NetPeer.connect(address);
-          peer.end(`number ${i + j}`);
-          await peer.ended;
-          expect(peer.received.toString()).toBe(`number ${i + j}`);
-        }),
-      );
-    await rounds(10);
-    expect(listener.connections).toBe(0);
-    expect(reactor.metrics.registrations).toBe(1);
-  });
-
   it('an end whose handler throws is told once and answered, also where the policy leaves the connection open', async () => {
     const failures: unknown[] = [];
     const reactor = stage.reactor({

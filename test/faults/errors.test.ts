@@ -347,11 +347,15 @@ describeBackends(
     });
 
     it('a blocking verb that is interrupted says so, and a look goes on (26, D19)', async () => {
-      const { reactor } = failing(stage, { poll: { EINTR: [1, 2, 3, 4] } });
+      const { reactor } = failing(stage, { poll: { EINTR: [1, 2, 3, 4, 5, 6] } });
       const [near, far] = await pair(reactor);
+      const { listener, address } = await listening(reactor);
       const into = Buffer.alloc(8);
       expect(near.recvSync(into, { timeoutMs: 1000 })).toBe(INTERRUPTED);
       expect(near.sendAllSync(into, { timeoutMs: 1000 })).toBe(INTERRUPTED);
+      expect(listener.acceptSync({ timeoutMs: 1000 })).toBeNull();
+      const client = owned(reactor.socket());
+      expect(thrown(() => client.connectSync(address, { timeoutMs: 1000 }))).toMatchObject({ code: 'EINTR' });
       expect(reactor.selectSync([near], [], [], 1000)).toEqual([[], [], []]);
       far.send(into);
       await arrived(near, 8);

@@ -9,6 +9,14 @@ import { SimulatedPeer, SimulatedServer } from './simulated-peer.js';
 import { peersReactor } from './simulated-stage.js';
 import { Log, once } from './waiting.js';
 
+/** A bare socket of node:net, or its like on the simulated backend, that begins to connect; the caller's to end. */
+export function openPeer(address: Address, options: Partial<NetConnectOpts> = {}, real = false): Socket {
+  const peers = real ? null : peersReactor();
+  if (peers !== null) return SimulatedPeer.connect(peers, address, options);
+  const target = 'path' in address ? { path: address.path } : { host: address.host, port: address.port };
+  return connect({ allowHalfOpen: true, noDelay: true, ...target, ...options } as NetConnectOpts);
+}
+
 export class NetPeer {
   readonly socket: Socket;
   /** Each chunk as node:net read it. */
@@ -43,10 +51,7 @@ export class NetPeer {
     options: Partial<NetConnectOpts> & { paused?: boolean; real?: boolean } = {},
   ): Promise<NetPeer> {
     const { paused = false, real = false, ...rest } = options;
-    const target = 'path' in address ? { path: address.path } : { host: address.host, port: address.port };
-    const settings = { allowHalfOpen: true, noDelay: true, ...target, ...rest } as NetConnectOpts;
-    const peers = real ? null : peersReactor();
-    const peer = new NetPeer(peers === null ? connect(settings) : SimulatedPeer.connect(peers, address, rest));
+    const peer = new NetPeer(openPeer(address, rest, real));
     await Promise.race([
       once(peer.socket, 'connect'),
       peer.closed.then((how) => Promise.reject(new Error(`the peer could not connect: ${how}`))),

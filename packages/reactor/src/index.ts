@@ -1,4 +1,4 @@
-export type { Address, Family, InetAddress, ListenTarget, UnixAddress } from './address.js';
+export type { Address, Family, InetAddress, InetFamily, ListenTarget, UnixAddress } from './address.js';
 export type {
   Backend,
   BackendHost,
@@ -9,6 +9,7 @@ export type {
   DescriptorTable,
   Driver,
   MovableSocket,
+  Outbox,
   SocketSpec,
   WakerHandle,
 } from './backend/backend.js';

@@ -27,6 +27,17 @@ export interface ListenerSettings {
   readonly backlog: number | undefined;
 }
 
+/** What a listener is made of. */
+export interface ListenerParts<Context> {
+  readonly reactor: AcceptHost;
+  readonly host: ConnectionHost;
+  /** It listens already, and is the listener's from then on. */
+  readonly socket: BackendSocket;
+  readonly handler: ConnectionHandler<Context>;
+  readonly settings: ListenerSettings;
+  readonly context: Context;
+}
+
 /**
  * Accepts as long as it is open and neither paused nor full, within a budget of connections a turn (`acceptBudget`).
  *
@@ -46,15 +57,8 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
   #full = false;
   #closed = false;
 
-  /** Made by `reactor.serve`. `socket` listens already. */
-  constructor(
-    reactor: AcceptHost,
-    host: ConnectionHost,
-    socket: BackendSocket,
-    handler: ConnectionHandler<Context>,
-    settings: ListenerSettings,
-    context: Context,
-  ) {
+  /** Made by `reactor.serve`. */
+  private constructor({ reactor, host, socket, handler, settings, context }: ListenerParts<Context>) {
     super();
     this.backlog = settings.backlog;
     this.#socket = socket;
@@ -82,7 +86,12 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
       listenerListens.publish({ listener: this as unknown as Listener, address: socket.localAddress });
   }
 
-  /** Its state, for people. */
+  /** @internal */
+  static make<Context>(parts: ListenerParts<Context>): Listener<Context> {
+    return new Listener<Context>(parts);
+  }
+
+  /** Its state, for people. @internal */
   static describe(listener: Listener): string {
     const paused = listener.#paused ? 'paused' : listener.#loop.resting ? 'resting after an error' : 'accepting';
     return `${listener.#full ? 'full' : paused}, ${listener.#connections} open`;
@@ -156,7 +165,7 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     }
   }
 
-  /** A connection has ended. Called by it. */
+  /** A connection has ended. Called by it. @internal */
   left(): void {
     this.#connections -= 1;
     if (!this.#full) return;

@@ -85,8 +85,7 @@ export async function listen(host: ListenHost, target: ListenTarget, options: Li
       throw misuse('ERR_REACTOR_ARGUMENT', 'mode is for a unix path: this address has no permissions');
     if (!host.capabilities.rawDescriptors) throw notSupported('listen', 'rawDescriptors', host.name);
   }
-  if (options.reusePort === true && familyOf(address) === 'unix')
-    throw socketError('EOPNOTSUPP', 'setsockopt', address);
+  if (options.reusePort === true && familyOf(address) === 'unix') throw socketError('ENOTSUP', 'setsockopt', address);
   try {
     return await open(host, address, path, options);
   } catch (error) {

@@ -125,7 +125,7 @@ export class Reactor<Context = {}> {
 
   // --- sockets -------------------------------------------------------------------------------------------------------
 
-  /** A new socket: non-blocking, closed on exec. Throws a SocketError (`EMFILE`, `EACCES` for raw ones). */
+  /** A new socket: non-blocking, closed on exec. Throws a SocketError: `EMFILE`; `EPERM` for a raw one without the permission. */
   socket(options: SocketCreation = {}): Socket {
     this.#checkOpen();
     const type = oneOf('type', options.type ?? 'stream', ['stream', 'datagram', 'seqpacket', 'raw'] as const);
@@ -383,14 +383,14 @@ export class Reactor<Context = {}> {
         throw misuse('ERR_REACTOR_SOCKET', `serve takes a listening stream socket, got a ${socket.type} socket`);
       // Linux gives TCP_NODELAY on to accepted sockets: one call instead of one for each connection.
       if (socket.family !== 'unix' && noDelay) socket.setOption('noDelay', true);
-      listener = new Listener<Context>(
-        this,
-        this.#connectionHost,
+      listener = Listener.make<Context>({
+        reactor: this,
+        host: this.#connectionHost,
         socket,
-        this.#looked(typeof handler === 'function' ? { open: handler } : handler),
+        handler: this.#looked(typeof handler === 'function' ? { open: handler } : handler),
         settings,
-        NO_CONTEXT as Context,
-      );
+        context: NO_CONTEXT as Context,
+      });
     } catch (error) {
       socket.close();
       throw error;

@@ -163,7 +163,8 @@ export interface SocketOptions {
 /**
  * A socket. Its verbs never block: where nothing can be done they return {@link WOULD_BLOCK} or `null`. Misuse throws
  * a `TypeError` or `RangeError` with a code; a failed system call throws a {@link SocketError}; a verb on a closed
- * socket throws `EBADF`.
+ * socket throws `EBADF`. No verb looks a name up: an address takes a literal, `''` or `'localhost'`, and any other host
+ * throws `ERR_REACTOR_NAME`.
  */
 export interface Socket {
   readonly type: SocketType;

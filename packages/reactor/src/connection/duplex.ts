@@ -32,7 +32,7 @@ export interface DuplexPort {
   setHeld(held: boolean): void;
 }
 
-/** Made by {@link Connection.toDuplex}. Beyond a Duplex it has what node:tls and node:http use of a net.Socket. */
+/** A connection as a Duplex, with what node:tls and node:http use of a net.Socket. */
 export class ConnectionDuplex extends Duplex {
   readonly #connection: Connection;
   readonly #port: DuplexPort;
@@ -48,7 +48,8 @@ export class ConnectionDuplex extends Duplex {
   readonly connecting = false;
   readonly pending = false;
 
-  constructor(connection: Connection, port: DuplexPort) {
+  /** Made by {@link Connection.toDuplex}. */
+  private constructor(connection: Connection, port: DuplexPort) {
     super({
       allowHalfOpen: port.allowHalfOpen,
       readableHighWaterMark: port.highWaterMark,
@@ -64,6 +65,11 @@ export class ConnectionDuplex extends Duplex {
     if (!port.allowHalfOpen) this.#leaveEndToSources();
     if (port.ended) this.#onEnd();
     if (port.finished) this.end();
+  }
+
+  /** @internal */
+  static make(connection: Connection, port: DuplexPort): ConnectionDuplex {
+    return new ConnectionDuplex(connection, port);
   }
 
   /** A stream that ends by itself at the peer's end would lose what a transform of the pipeline still holds. */

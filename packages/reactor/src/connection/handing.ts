@@ -60,7 +60,7 @@ export function toDuplex(connection: AnyConnection): ConnectionDuplex {
   // A 'data' listener that is added now does not begin the flow: the stream asks for itself.
   connection.flags |= BRIDGED | HEARD;
   const { settings, host } = connection.kind;
-  const duplex = new ConnectionDuplex(connection as Connection, {
+  const duplex = ConnectionDuplex.make(connection as Connection, {
     allowHalfOpen: settings.allowHalfOpen,
     highWaterMark: settings.highWaterMark,
     copies: settings.borrowChunks,

@@ -4,8 +4,9 @@ import { describe, misuse, outOfRange } from '../errors.js';
 import type { Connection } from './connection.js';
 
 /**
- * Why a connection ended. `error` stands with `by: 'error'`, and where `destroy` was given one. `'shutdown'`: the reactor
- * was stopped or closed while it was open.
+ * Why a connection ended. `'peer'`: both sides have ended in order, whoever was first. `'local'`: `close`, `destroy`, `reset`
+ * or `detach` was called, or its socket was closed beneath it. `'error'`: it failed, or a handler did. `'shutdown'`: the
+ * reactor was stopped or closed while it was open. `error` stands with `'error'`, and where `destroy` was given one.
  */
 export interface CloseInfo {
   by: 'peer' | 'local' | 'error' | 'shutdown';
@@ -54,7 +55,7 @@ export interface ConnectionOptions {
   allowHalfOpen?: boolean;
   /** `write` returns `false` while more bytes than this are queued (64 KiB). */
   highWaterMark?: number;
-  /** 'drain' comes when the queue has fallen to this many bytes (16 KiB). */
+  /** 'drain' comes when the queue has fallen to this many bytes (16 KiB, or `highWaterMark` where that is less). */
   lowWaterMark?: number;
   /** A queue beyond this destroys the connection with `ERR_REACTOR_SLOW_CONSUMER` (16 MiB). */
   maxBufferedBytes?: number;
@@ -68,7 +69,8 @@ export interface ConnectionOptions {
   writeMs?: number;
   /**
    * Make each connection an AsyncResource in which its handlers and listeners run, so that an AsyncLocalStorage keeps its
-   * value for it: what `open` enters holds for all that follows (false).
+   * value for it: what `open` enters holds for all that follows (false). Without it what a handler enters by `enterWith` may
+   * hold for whatever the reactor calls after it, whosever it is: use `run` there.
    */
   asyncContext?: boolean;
 }

@@ -26,20 +26,27 @@ export class ConnectionIterator implements AsyncIterableIterator<Buffer> {
   /** How the connection ended, until somebody was told. */
   #error: Error | null = null;
 
-  constructor(connection: Iterated) {
+  /** Made by `for await (const chunk of connection)`. */
+  private constructor(connection: Iterated) {
     this.#connection = connection;
   }
 
-  /** Whether a chunk, or the end, can be taken now. */
+  /** @internal */
+  static make(connection: Iterated): ConnectionIterator {
+    return new ConnectionIterator(connection);
+  }
+
+  /** Whether a chunk, or the end, can be taken now. @internal */
   get waiting(): boolean {
     return this.#waiters.length > 0;
   }
 
+  /** @internal */
   give(chunk: Buffer): void {
     this.#waiters.shift()?.resolve({ done: false, value: chunk });
   }
 
-  /** Nothing more comes: an error rejects one `next()`, and all others are done. */
+  /** Nothing more comes: an error rejects one `next()`, and all others are done. @internal */
   finish(error: Error | undefined): void {
     if (this.#over) return;
     this.#over = true;

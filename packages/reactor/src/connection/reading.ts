@@ -183,7 +183,7 @@ export function tellKeptLater(connection: AnyConnection): void {
 export function iterate(connection: AnyConnection): ConnectionIterator {
   const running = connection.rarity?.iterator;
   if (running) return running;
-  const iterator = new ConnectionIterator({
+  const iterator = ConnectionIterator.make({
     wanted: () => wanted(connection),
     left: () => stopIterating(connection),
   });

@@ -37,8 +37,8 @@ export function descriptorsOf(backend: Backend, verb: string): DescriptorTable {
 }
 
 /**
- * A socket was not taken: `cause` says why. It is ours again: `socket` is open and unregistered, and `unread` are the bytes
- * that go before all that it still gives.
+ * A socket was not taken (`ERR_REACTOR_TRANSFER`): `cause` says why. It is ours again: `socket` is open and unregistered, and
+ * `unread` are the bytes that go before all that it still gives.
  */
 export class TransferError extends Error {
   readonly code = 'ERR_REACTOR_TRANSFER';
