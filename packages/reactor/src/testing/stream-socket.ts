@@ -2,6 +2,7 @@
 import { isUint8Array } from 'node:util/types';
 import { type Address, type Family, type InetAddress, isUnixAddress } from '../address.js';
 import { checkBacklog, checkChunks, checkFlags, checkRange, isRange } from '../arguments.js';
+import { copyBytes } from '../backend/emulated/copy.js';
 import type { DatagramBatch } from '../datagram-batch.js';
 import { misuse, type SocketError, socketError } from '../errors.js';
 import {
@@ -319,9 +320,7 @@ export class StreamSocket extends SimulatedSocket implements LinkEnd {
     this.enter('recv');
     const portion = this.#portion(MOST_CHUNK_BYTES);
     if (portion <= 0) return portion as 0 | -1;
-    // Not of Node's pool: who gets it may transfer its memory.
-    const chunk = Buffer.allocUnsafeSlow(portion);
-    (this.#in as Link).receive(chunk, 0, portion);
+    const chunk = (this.#in as Link).receiveChunk(portion);
     this.#received(portion);
     return chunk;
   }
@@ -398,19 +397,28 @@ export class StreamSocket extends SimulatedSocket implements LinkEnd {
     }
     const taken = this.#grant(count);
     if (taken <= 0) return taken;
-    return this.#sendCopy(
-      Buffer.from(from.subarray(offset, offset + taken)),
-      (flags & MSG_OOB) !== 0 && taken === count,
-    );
+    return this.#sendCopy(this.network.pool.copy(from, offset, taken), (flags & MSG_OOB) !== 0 && taken === count);
   }
 
   sendv(chunks: readonly Uint8Array[]): number {
     this.enter('send');
     checkChunks(chunks, 'sendv');
     const gathered = chunks.length > MOST_GATHERED ? chunks.slice(0, MOST_GATHERED) : chunks;
-    const total = gathered.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+    let total = 0;
+    for (const chunk of gathered) total += chunk.byteLength;
     const taken = this.#grant(total);
-    return taken <= 0 ? taken : this.#sendCopy(Buffer.concat(gathered, taken), false);
+    return taken <= 0 ? taken : this.#sendCopy(this.#gather(gathered, taken), false);
+  }
+
+  #gather(chunks: readonly Uint8Array[], bytes: number): Buffer {
+    const copy = this.network.pool.take(bytes);
+    let at = 0;
+    for (const chunk of chunks) {
+      const count = Math.min(chunk.byteLength, bytes - at);
+      copyBytes(chunk, 0, copy, at, count);
+      at += count;
+    }
+    return copy;
   }
 
   #sendCopy(bytes: Buffer, urgent: boolean): number {
