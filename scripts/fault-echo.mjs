@@ -6,7 +6,7 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { kind, oneOf, readOptions, text, whole } from './options.mjs';
 
 const HELP = `usage: node scripts/fault-echo.mjs [--bytes 16MiB] [--seed 1] [--rate 0.05] [--form all] [--connections 4] [--log file]
 
@@ -21,40 +21,23 @@ Echoes a stream between two reactors whose system calls fail at random, and comp
 
 Ends with code 0 when the same bytes came back and nothing was left open, otherwise with 1.`;
 
-const { values } = parseArgs({
-  options: {
-    bytes: { type: 'string', default: '16MiB' },
-    seed: { type: 'string', default: '1' },
-    rate: { type: 'string', default: '0.05' },
-    form: { type: 'string', default: 'all' },
-    connections: { type: 'string', default: '4' },
-    log: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-
-function refuse(message) {
-  console.error(`fault-echo: ${message}\n\n${HELP}`);
-  process.exit(2);
-}
-
-function bytesOf(text) {
-  const found = /^(\d+)(KiB|MiB|GiB)?$/.exec(text);
-  if (found === null) refuse(`--bytes takes a number with KiB, MiB or GiB, got '${text}'`);
-  return Number(found[1]) * { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[found[2]] || Number(found[1]);
-}
-
+const UNITS = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const FORMS = ['connection', 'registration', 'select'];
-const bytes = bytesOf(values.bytes);
-const [seed, rate, connections] = [Number(values.seed), Number(values.rate), Number(values.connections)];
-if (!Number.isSafeInteger(seed)) refuse(`--seed takes an integer, got '${values.seed}'`);
-if (!(rate >= 0 && rate <= 0.5)) refuse(`--rate takes a probability up to 0.5, got '${values.rate}'`);
-if (!(Number.isSafeInteger(connections) && connections > 0)) refuse('--connections takes a number above 0');
-if (values.form !== 'all' && !FORMS.includes(values.form)) refuse(`--form takes all, ${FORMS.join(', ')}`);
+
+const { values } = readOptions(HELP, {
+  bytes: kind('16MiB', 'a number, with KiB, MiB or GiB', (given) => {
+    const found = /^(\d+)(KiB|MiB|GiB)?$/.exec(given);
+    return found === null ? undefined : Number(found[1]) * (UNITS[found[2]] ?? 1);
+  }),
+  seed: whole(1, Number.MIN_SAFE_INTEGER),
+  rate: kind(0.05, 'a probability up to 0.5', (given) =>
+    Number(given) >= 0 && Number(given) <= 0.5 ? Number(given) : undefined,
+  ),
+  form: oneOf(['all', ...FORMS], 'all'),
+  connections: whole(4),
+  log: text(),
+});
+const { bytes, seed, rate, connections } = values;
 
 const root = path.resolve(fileURLToPath(import.meta.url), '../..');
 const { Reactor, READABLE, WRITABLE, WOULD_BLOCK } = await import(

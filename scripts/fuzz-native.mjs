@@ -8,9 +8,9 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { above, flag, readOptions, text, whole } from './options.mjs';
 
 const HELP = `usage: node scripts/fuzz-native.mjs [--seconds 5] [--seed 1] [--only recv,send] [--trace]
 
@@ -25,24 +25,13 @@ plainly wrong may not succeed. Ends with code 0 and one line of JSON, or with 1.
 
 FDSET_CORE names another build of the core; scripts/sanitize.mjs makes one.`;
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '5' },
-    seed: { type: 'string', default: '1' },
-    only: { type: 'string' },
-    trace: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = readOptions(HELP, {
+  seconds: above(0, 5),
+  seed: whole(1, Number.MIN_SAFE_INTEGER),
+  only: text(),
+  trace: flag,
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
-if (!(seconds > 0) || !Number.isSafeInteger(seed)) {
-  console.error(`fuzz-native: --seconds takes a number above 0, --seed an integer\n\n${HELP}`);
-  process.exit(2);
-}
+const { seconds, seed } = values;
 
 const root = path.resolve(fileURLToPath(import.meta.url), '../..');
 const require = createRequire(path.join(root, 'packages/reactor/package.json'));

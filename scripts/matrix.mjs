@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { flag, readOptions, someOf, text } from './options.mjs';
 
 const root = path.resolve(fileURLToPath(import.meta.url), '../..');
 
@@ -53,26 +53,16 @@ const RUNTIMES = {
   },
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    runtimes: { type: 'string', default: Object.keys(RUNTIMES).join(',') },
-    short: { type: 'boolean', default: false },
-    smoke: { type: 'boolean', default: false },
-    cache: { type: 'string', default: path.join(root, '.cache/runtimes') },
-    help: { type: 'boolean', default: false },
+const { values, positionals } = readOptions(
+  HELP,
+  {
+    runtimes: someOf(Object.keys(RUNTIMES)),
+    short: flag,
+    smoke: flag,
+    cache: text(path.join(root, '.cache/runtimes')),
   },
-});
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-const chosen = values.runtimes.split(',');
-const unknown = chosen.filter((name) => !Object.hasOwn(RUNTIMES, name));
-if (unknown.length > 0) {
-  console.error(`there is no runtime ${unknown.join(', ')}; there are ${Object.keys(RUNTIMES).join(', ')}\n${HELP}`);
-  process.exit(2);
-}
+  { operands: true },
+);
 if (process.platform !== 'linux') {
   console.error(`the runtimes are those of Linux, and this is ${process.platform}`);
   process.exit(2);
@@ -146,7 +136,7 @@ const SMOKE_MS = 120_000;
 const built = step('workspace', 'the packages and the native core, built once', () =>
   run([process.execPath, 'scripts/prepare.mjs'], { FDSET_NATIVE: 'require' }),
 );
-for (const name of built ? chosen : []) {
+for (const name of built ? values.runtimes : []) {
   const { suite, command, version } = RUNTIMES[name];
   const binary = step(name, `version ${version}`, () => fetched(name));
   if (binary === false) continue;

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { flag, readOptions } from './options.mjs';
 
 const HELP = `usage: node scripts/sanitize.mjs [address | undefined | both] [--all] [files...]
 
@@ -31,20 +31,10 @@ const LEFT_OUT = ['conformance/costs', 'conformance/handler-errors', 'conformanc
 
 const KINDS = { address: 'address', undefined: 'undefined', both: 'address,undefined' };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { all: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
-});
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
+const { values, positionals, refuse } = readOptions(HELP, { all: flag }, { operands: true });
 const kind = Object.hasOwn(KINDS, positionals[0] ?? '') ? positionals.shift() : 'both';
 const wrong = positionals.find((name) => !name.startsWith('test/'));
-if (wrong !== undefined) {
-  console.error(`sanitize: expected address, undefined, both or files below test/, got '${wrong}'\n\n${HELP}`);
-  process.exit(2);
-}
+if (wrong !== undefined) refuse(`expected address, undefined, both or files below test/, got '${wrong}'`);
 
 const root = path.resolve(fileURLToPath(import.meta.url), '../..');
 

@@ -7,9 +7,9 @@ import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { above, flag, oneOf, readOptions, whole } from './options.mjs';
 
 const HELP = `usage: node scripts/soak.mjs [options]
   --minutes <n>      how long (2); fractions count
@@ -19,26 +19,15 @@ const HELP = `usage: node scripts/soak.mjs [options]
   --quiet            only the last line
 The last line is JSON: rounds by kind, and the growth of memory and descriptors. Exit code 1 when one of them is too large.`;
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '2' },
-    clients: { type: 'string', default: '64' },
-    backend: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    quiet: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = readOptions(HELP, {
+  minutes: above(0, 2),
+  clients: whole(64),
+  backend: oneOf(['kernel', 'emulated']),
+  seed: whole(1, 0),
+  quiet: flag,
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-const durationMs = Number(values.minutes) * 60_000;
-const clients = Number(values.clients);
-if (!(durationMs > 0) || !(clients >= 1)) {
-  console.error(`--minutes and --clients must be above 0\n${HELP}`);
-  process.exit(2);
-}
+const { clients } = values;
+const durationMs = values.minutes * 60_000;
 
 /** A client that has not got on for this long is stuck. */
 const STUCK_MS = 10_000;
@@ -70,7 +59,7 @@ const listener = await reactor.serve(
 );
 const address = listener.socket.localAddress;
 
-let state = Number(values.seed) >>> 0 || 1;
+let state = values.seed >>> 0 || 1;
 /** An integer below `most` (xorshift32). */
 function random(most) {
   state ^= state << 13;

@@ -1,10 +1,11 @@
 /** A queue that has filled while the server was held up, and a server that finds no descriptor for those who wait. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { connect } from 'node:net';
 import type { InetAddress } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
+import { namespace, printedIn } from '../support/namespaces.js';
 import { NodeProcess } from '../support/node-process.js';
 import { delay } from '../support/waiting.js';
 
@@ -17,13 +18,14 @@ const MOST_TURNS = 20;
  * A network of its own: there `ListenOverflows` counts what this test does and nothing else, and `somaxconn` is the
  * kernel's default.
  */
-const NAMESPACE = ['unshare', '-rn', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
-const [namespace, ...within] = NAMESPACE as [string, ...string[]];
-const { status, stdout } = spawnSync(namespace, [...within, 'cat', '/proc/sys/net/core/somaxconn'], {
-  encoding: 'utf8',
-});
+const NAMESPACE = namespace();
+const somaxconn = printedIn(NAMESPACE, 'cat', '/proc/sys/net/core/somaxconn');
 const unfit =
-  status !== 0 ? 'no network namespace can be made here' : Number(stdout) < WAITING ? `somaxconn is ${stdout}` : '';
+  somaxconn === null
+    ? 'no network namespace can be made here'
+    : Number(somaxconn) < WAITING
+      ? `somaxconn is ${somaxconn}`
+      : '';
 
 /** Prints its port, and once all have been accepted in how many turns that was. */
 const SERVER = (accepting: string) => `

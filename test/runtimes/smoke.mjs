@@ -3,11 +3,13 @@
 // usage: <runtime> smoke.mjs [backend that must run]
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { framed, lengthField, lines } from '@fdset/framing';
-import { DatagramBatch, ERROR, READABLE, Reactor, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
+import { DatagramBatch, ERROR, READABLE, Reactor, Waker, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
 import { LIMITS } from './limits.mjs';
 
 const wanted = process.argv[2] ?? 'emulated';
@@ -287,6 +289,35 @@ const deeds = {
     socket.joinGroup('239.255.77.7', { interface: '127.0.0.1' });
     socket.leaveGroup('239.255.77.7', { interface: '127.0.0.1' });
     socket.close();
+  },
+
+  async 'wakers: a reactor in a worker thread is woken, and one here by threads, without a wake that is lost'(reactor) {
+    const thread = (fixture, workerData) => {
+      const worker = new Worker(new URL(`../threads/fixtures/${fixture}.mjs`, import.meta.url), { workerData });
+      // Where it fails, the program is to end all the same.
+      worker.unref();
+      return worker;
+    };
+    const worker = thread('waker', {});
+    const [handle] = await once(worker, 'message');
+    for (let i = 1; i <= 3; i += 1) {
+      const told = once(worker, 'message');
+      assert.equal(Waker.from(handle).wake(), true);
+      assert.deepEqual(await told, [`woken ${i}`]);
+    }
+    worker.postMessage('exit');
+    await once(worker, 'exit');
+
+    const [threads, rings] = [2, 500];
+    const counters = new Int32Array(new SharedArrayBuffer(4 * threads));
+    const seen = () => counters.reduce((sum, count) => sum + count, 0);
+    await new Promise((resolve, reject) => {
+      const waker = reactor.waker(() => {
+        if (seen() === threads * rings) resolve();
+      });
+      for (let index = 0; index < threads; index += 1)
+        thread('ringer', { handle: waker.handle, counters, index, rings }).once('error', reject);
+    });
   },
 
   async 'a connection over a unix path, which is gone afterwards'(reactor) {

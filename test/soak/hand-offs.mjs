@@ -8,9 +8,9 @@ import { fork } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { Reactor, WOULD_BLOCK } from '@fdset/reactor';
+import { readOptions, whole } from '../../scripts/options.mjs';
 
 const HELP = `node test/soak/hand-offs.mjs [options]
 
@@ -22,27 +22,14 @@ const HELP = `node test/soak/hand-offs.mjs [options]
 
 Ends with one line of JSON, and with 0 when every connection was served by one, and nothing was left open.`;
 
-const { values } = parseArgs({
-  options: {
-    threads: { type: 'string', default: '10000' },
-    processes: { type: 'string', default: '1000' },
-    kills: { type: 'string', default: '1000' },
-    seed: { type: 'string', default: '1' },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = readOptions(HELP, {
+  threads: whole(10_000, 0),
+  processes: whole(1000, 0),
+  kills: whole(1000, 0),
+  seed: whole(1, 0),
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-const count = (name) => {
-  const value = Number(values[name]);
-  if (Number.isInteger(value) && value >= 0) return value;
-  console.error(`--${name} must be a whole number, got '${values[name]}'`);
-  process.exit(2);
-};
-const [threads, processes, kills] = ['threads', 'processes', 'kills'].map(count);
-let state = count('seed') >>> 0;
+const { threads, processes, kills } = values;
+let state = values.seed >>> 0;
 /** mulberry32 */
 function random() {
   state = (state + 0x6d2b79f5) | 0;

@@ -6,8 +6,8 @@
 import { readdirSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
-import { parseArgs } from 'node:util';
 import { Reactor } from '@fdset/reactor';
+import { oneOf, readOptions, whole } from '../../scripts/options.mjs';
 
 const HELP = `node test/soak/http-million.mjs [options]
 
@@ -20,30 +20,14 @@ const HELP = `node test/soak/http-million.mjs [options]
 
 Prints a line for each twentieth of the way. Ends with 0 when all answers were right and nothing was left open.`;
 
-const { values } = parseArgs({
-  options: {
-    requests: { type: 'string', default: '1000000' },
-    connections: { type: 'string', default: '50' },
-    pipeline: { type: 'string', default: '8' },
-    renew: { type: 'string', default: '5000' },
-    backend: { type: 'string', default: 'kernel' },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = readOptions(HELP, {
+  requests: whole(1_000_000),
+  connections: whole(50),
+  pipeline: whole(8),
+  renew: whole(5000),
+  backend: oneOf(['kernel', 'emulated'], 'kernel'),
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-const count = (name) => {
-  const value = Number(values[name]);
-  if (Number.isInteger(value) && value > 0) return value;
-  console.error(`--${name} must be a whole number above 0, got '${values[name]}'`);
-  process.exit(2);
-};
-const total = count('requests');
-const clients = count('connections');
-const pipeline = count('pipeline');
-const renew = count('renew');
+const { requests: total, connections: clients, pipeline, renew } = values;
 
 const reactor = new Reactor({ backend: values.backend });
 const server = http.createServer((request, response) => response.end(`answer to ${request.url}`));

@@ -6,8 +6,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import net from 'node:net';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { flag, oneOf, readOptions, whole } from '../../scripts/options.mjs';
 
 const HELP = `node test/soak/threads.mjs [options]
 
@@ -20,28 +20,14 @@ const HELP = `node test/soak/threads.mjs [options]
 
 Ends with one line of JSON, and with 0 when nothing was left.`;
 
-const { values } = parseArgs({
-  options: {
-    threads: { type: 'string', default: '1000' },
-    parallel: { type: 'string', default: '4' },
-    reactor: { type: 'boolean', default: false },
-    backend: { type: 'string', default: 'kernel' },
-    quiet: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = readOptions(HELP, {
+  threads: whole(1000),
+  parallel: whole(4),
+  reactor: flag,
+  backend: oneOf(['kernel', 'emulated'], 'kernel'),
+  quiet: flag,
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-const count = (name) => {
-  const value = Number(values[name]);
-  if (Number.isInteger(value) && value > 0) return value;
-  console.error(`--${name} must be a whole number above 0, got '${values[name]}'`);
-  process.exit(2);
-};
-const total = count('threads');
-const parallel = count('parallel');
+const { threads: total, parallel } = values;
 process.env.FDSET_BACKEND = values.backend;
 
 /** How a thread ends: 'terminate' while it waits in its loop, turns without an end, or blocks in a verb; or by itself. */

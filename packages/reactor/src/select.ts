@@ -196,18 +196,18 @@ export class SelectTable {
   }
 
   #tryFinish(select: PendingSelect, turn: number): void {
-    const found: Selected = [[], [], []];
-    let any = false;
+    // Every select that waits is asked, in every turn that reports something for one of them.
+    let found: Selected | null = null;
     for (let set = 0; set < 3; set += 1) {
       const bit = BITS[set] as number;
       for (const socket of select.sets[set] as BackendSocket[]) {
         const selectors = (socket.watch as Watch | null)?.selectors;
         if (selectors == null || selectors.reportedTurn !== turn || (selectors.reported & bit) === 0) continue;
+        found ??= [[], [], []];
         (found[set] as Socket[]).push(socket);
-        any = true;
       }
     }
-    if (any) this.#finish(select, found);
+    if (found !== null) this.#finish(select, found);
   }
 
   #finish(select: PendingSelect, selected?: Selected, error?: unknown): void {

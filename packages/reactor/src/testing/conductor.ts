@@ -16,6 +16,8 @@ import type { Timeline } from './timeline.js';
 const MOST_IDLE_TURNS = 10_000;
 /** Rounds of Node's loop that a program gets to go on by itself, before it is called stuck. */
 const MOST_STUCK_ROUNDS = 100;
+/** Steps between two looks of Node at the world. */
+const STEPS_PER_ROUND = 16;
 const LONGEST_TIMER_MS = 0x7fffffff;
 
 interface Goal {
@@ -34,7 +36,9 @@ export class NetworkConductor implements Conductor {
   readonly #timeline: Timeline;
   #drivers: SimulatedDriver[] = [];
   #goals: Goal[] = [];
-  #spinning = false;
+  /** Steps that are still to come before Node looks at the world again, and whether they are to be left out. */
+  #stepsLeft = 0;
+  #roundOver = false;
   /** Where the search for the next turn begins: each reactor in its turn. */
   #next = 0;
   #idleTurns = 0;
@@ -129,21 +133,30 @@ export class NetworkConductor implements Conductor {
     this.#spin();
   }
 
-  /** Each step at the top of the stack, and after all promises that the one before has settled. */
+  /**
+   * Each step at the top of the stack, and after all promises that the one before has settled: between two immediates Node
+   * settles them, and it does not look at the world, which costs more than the step.
+   */
   #spin(): void {
-    if (this.#spinning || this.#goals.length === 0) return;
-    this.#spinning = true;
-    if (this.#clock.follows) setTimeout(this.#onSpin, 1);
-    else setImmediate(this.#onSpin);
+    if (this.#stepsLeft > 0 || this.#goals.length === 0) return;
+    this.#roundOver = false;
+    if (this.#clock.follows) {
+      this.#stepsLeft = 1;
+      setTimeout(this.#onStep, 1);
+      return;
+    }
+    this.#stepsLeft = STEPS_PER_ROUND;
+    for (let i = 0; i < STEPS_PER_ROUND; i += 1) setImmediate(this.#onStep);
   }
 
-  readonly #onSpin = (): void => {
-    this.#spinning = false;
-    try {
-      this.#step();
-    } catch (error) {
-      this.#failAll(error as Error);
-    }
+  readonly #onStep = (): void => {
+    this.#stepsLeft -= 1;
+    if (!this.#roundOver && this.#goals.length > 0)
+      try {
+        this.#step();
+      } catch (error) {
+        this.#failAll(error as Error);
+      }
     this.#spin();
   };
 
@@ -218,6 +231,7 @@ export class NetworkConductor implements Conductor {
   }
 
   #stuck(): void {
+    this.#roundOver = true;
     this.#stuckRounds += 1;
     if (this.#stuckRounds < MOST_STUCK_ROUNDS) return;
     this.#failAll(

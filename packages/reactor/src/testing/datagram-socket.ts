@@ -50,7 +50,9 @@ export class DatagramSocket extends SimulatedSocket {
   #sent = 0;
   /** When the latest one arrives: they keep their order, but for those that are overtaken. */
   #arrives = 0;
+  /** When all that it has sent has left. */
   #free = 0;
+  #awaitsRoom = false;
 
   constructor(family: Family, owner: Owner) {
     super('datagram', family, owner);
@@ -218,9 +220,32 @@ export class DatagramSocket extends SimulatedSocket {
     this.#checkReach(to, verb);
     const host = destination(to.host);
     this.#nameItself(host);
-    if (this.refuses) return WOULD_BLOCK;
+    if (this.#free - this.network.now() > this.#timeToSend(this.options.sendBuffer) || this.refuses) return WOULD_BLOCK;
     this.#carry(Buffer.from(payload), { host, port: to.port });
+    this.#awaitRoom();
+    this.refresh();
     return this.#sentOf(payload);
+  }
+
+  #timeToSend(bytes: number): number {
+    return (1000 * bytes) / this.network.bytesPerSecond;
+  }
+
+  /** When what has not left is half of the send buffer: sock_writeable of Linux. */
+  get #roomAt(): number {
+    return this.#free - this.#timeToSend(this.options.sendBuffer / 2);
+  }
+
+  /** Nothing comes that would tell of it. */
+  #awaitRoom(): void {
+    if (this.#awaitsRoom || this.#roomAt <= this.network.now()) return;
+    this.#awaitsRoom = true;
+    this.network.timeline.at(this.#roomAt, () => {
+      this.#awaitsRoom = false;
+      // More may have been sent meanwhile.
+      this.#awaitRoom();
+      this.refresh();
+    });
   }
 
   #sentOf(payload: Uint8Array): number {
@@ -238,7 +263,7 @@ export class DatagramSocket extends SimulatedSocket {
     this.#sent += 1;
     if (decisions.happens('lose', this.#line, at, chances.loss)) return;
     const now = network.now();
-    this.#free = Math.max(this.#free, now) + (1000 * payload.length) / network.bytesPerSecond;
+    this.#free = Math.max(this.#free, now) + this.#timeToSend(payload.length);
     const latency = network.latency(this.#line, at);
     const late = decisions.choose('late', this.#line, at, 255, chances.reorder);
     let arrives = this.#free + latency + (late * LATE_MS) / 255;
@@ -418,7 +443,8 @@ export class DatagramSocket extends SimulatedSocket {
     const isBroken = this.pending !== null;
     const readable = isBroken || this.#readShut || this.#inbox.length > 0;
     const peer = this.#peer;
-    const writable = isBroken || peer === null || peer.closed || peer.#hasRoom;
+    const hasRoom = peer === null ? this.#roomAt <= this.network.now() : peer.closed || peer.#hasRoom;
+    const writable = isBroken || hasRoom;
     return (readable ? READABLE : 0) | (writable ? WRITABLE : 0) | (isBroken ? ERROR : 0);
   }
 }

@@ -1,6 +1,6 @@
 /** Every decision that chance takes in a simulated network is taken here: so it can be written down and taken again. */
 import { draw } from './random.js';
-import { type Decision, type DecisionKind, KINDS } from './schedule.js';
+import { type Decision, type DecisionKind, DecisionLog, KINDS } from './schedule.js';
 
 /** Added to a kind for the draw of the value, beside the one whether it happens. */
 const VALUES = KINDS.length;
@@ -9,7 +9,7 @@ const MOST_IN_A_ROW = 3;
 
 export class Decisions {
   /** Those that were not harmless, in the order in which they were taken. */
-  readonly made: Decision[] = [];
+  readonly made = new DecisionLog();
   readonly #seed: number;
   /** By kind, subject and place; `null` where chance decides. */
   readonly #given: ReadonlyMap<string, number> | null;
@@ -58,7 +58,7 @@ export class Decisions {
       if (draw(this.#seed, number, subject, at) < chance)
         value = most === 1 ? 1 : 1 + Math.floor(draw(this.#seed, number + VALUES, subject, at) * most);
     }
-    if (value !== 0) this.made.push({ kind, subject, at, value });
+    if (value !== 0) this.made.add(kind, subject, at, value);
     return value;
   }
 
@@ -77,7 +77,7 @@ export class Decisions {
       if (draw(this.#seed, number, subject, from) < chance)
         at = from + Math.floor((to - from) ** draw(this.#seed, number + VALUES, subject, from));
     }
-    if (at !== to) this.made.push({ kind, subject, at, value: 1 });
+    if (at !== to) this.made.add(kind, subject, at, 1);
     return at;
   }
 }

@@ -3,6 +3,7 @@ import type { BackendSocket, Demultiplexer } from '../backend/backend.js';
 import { describe, misuse, notSupported, socketError } from '../errors.js';
 import { READABLE, WRITABLE } from '../readiness.js';
 import type { Decisions } from './decisions.js';
+import { ReadyList } from './ready-list.js';
 import { SimulatedSocket } from './socket.js';
 
 /** The triples that one `wait` can report. */
@@ -14,7 +15,7 @@ export class SimulatedDemultiplexer implements Demultiplexer {
   readonly #decisions: Decisions;
   readonly #chance: number;
   /** In the order in which they are reported: who has been reported stands at the end again. */
-  readonly #ready = new Set<SimulatedSocket>();
+  readonly #ready = new ReadyList();
 
   /** `wake` is called whenever a socket becomes ready. `chance`: of telling one ready that is not. */
   constructor(wake: () => void, decisions: Decisions, chance: number) {
@@ -55,28 +56,21 @@ export class SimulatedDemultiplexer implements Demultiplexer {
   }
 
   #add(socket: SimulatedSocket): void {
-    if (this.#ready.has(socket)) return;
-    this.#ready.add(socket);
-    this.#wake();
+    if (this.#ready.add(socket)) this.#wake();
   }
 
   wait(capacity: number): number {
     const { events } = this;
-    const most = Math.min(capacity, MAX_TRIPLES);
-    const told: SimulatedSocket[] = [];
-    for (const socket of this.#ready) {
-      if (told.length === most) break;
-      told.push(socket);
-    }
-    for (const [i, socket] of told.entries()) {
+    const count = Math.min(capacity, MAX_TRIPLES, this.#ready.size);
+    for (let i = 0; i < count; i += 1) {
+      const socket = this.#ready.shift() as SimulatedSocket;
       events[3 * i] = socket.slot;
       events[3 * i + 1] = socket.generation;
       events[3 * i + 2] = socket.readiness | socket.falsely;
       socket.falsely = 0;
-      this.#ready.delete(socket);
       if ((socket.readiness & socket.interest) !== 0) this.#ready.add(socket);
     }
-    return told.length;
+    return count;
   }
 
   look(sockets: readonly BackendSocket[], masks: Int32Array, timeoutMs: number | null): number {
@@ -91,7 +85,7 @@ export class SimulatedDemultiplexer implements Demultiplexer {
 
   /** Lets go of the sockets: nothing is reported any more. */
   clear(): void {
-    for (const socket of this.#ready) socket.interest = socket.falsely = 0;
-    this.#ready.clear();
+    for (let socket = this.#ready.shift(); socket !== null; socket = this.#ready.shift())
+      socket.interest = socket.falsely = 0;
   }
 }

@@ -1,5 +1,7 @@
 /** One direction of a connection: what was sent, what is on its way, and what waits to be received. */
+import { copyBytes } from '../backend/emulated/copy.js';
 import { Inbox } from '../backend/emulated/inbox.js';
+import { isKeepable } from './chunk-pool.js';
 import type { NetworkCore } from './socket.js';
 
 /** An end of a connection, as its two links see it. */
@@ -27,6 +29,9 @@ export interface LinkScript {
 }
 
 const NO_SCRIPT: LinkScript = { cuts: [], parts: [], stalls: [] };
+
+/** What is under way: bytes and the place of the first of them, or what happens behind the last ones. */
+type Coming = { readonly bytes: Buffer; readonly at: number } | (() => void);
 
 /** Of a window that is nearly shut, nothing is sent: the silly window syndrome of RFC 1122, 4.2.3.4. */
 const WINDOW_SHARE = 8;
@@ -69,6 +74,8 @@ export class Link {
   #marked: number | null = null;
   /** How many of the script's stalls were met. */
   #stalled = 0;
+  /** In the order in which it arrives. */
+  readonly #coming: Coming[] = [];
   /** When the wire is free for the next segment, and when the latest one arrives. */
   #free = 0;
   #arrives = 0;
@@ -162,20 +169,30 @@ export class Link {
     }
     if (this.#muted) return;
     this.#free = Math.max(this.#free, this.#network.now()) + (1000 * segment.length) / this.#rate;
-    this.#deliver(() => this.#arrive(segment, at), at);
+    this.#deliver({ bytes: segment, at }, at);
   }
 
   get #rate(): number {
     return this.#local ? Number.POSITIVE_INFINITY : this.#network.bytesPerSecond;
   }
 
-  /** Has `act` called when what leaves now arrives: behind all that has left before. */
-  #deliver(act: () => void, at = this.#carried): void {
+  /** What leaves now arrives behind all that has left before. */
+  #deliver(coming: Coming, at = this.#carried): void {
     const now = this.#network.now();
     const latency = this.#local ? 0 : this.#network.latency(this.id, at);
     this.#arrives = Math.max(this.#arrives, Math.max(this.#free, now) + latency);
-    if (this.#arrives <= now) act();
-    else this.#network.timeline.at(this.#arrives, act);
+    if (this.#arrives <= now && this.#coming.length === 0) this.#happen(coming);
+    else {
+      this.#coming.push(coming);
+      this.#network.timeline.at(this.#arrives, this.#onArrival);
+    }
+  }
+
+  readonly #onArrival = (): void => this.#happen(this.#coming.shift() as Coming);
+
+  #happen(coming: Coming): void {
+    if (typeof coming === 'function') coming();
+    else this.#arrive(coming.bytes, coming.at);
   }
 
   /** Nothing that is sent arrives before `time`: behind the handshake. */
@@ -228,6 +245,23 @@ export class Link {
   /** Moves `count` bytes, of what {@link portion} has allowed. */
   receive(into: Uint8Array, offset: number, count: number): void {
     this.inbox.read(into, offset, count);
+    this.#received(count);
+  }
+
+  /** The same, as a chunk that is the receiver's. */
+  receiveChunk(count: number): Buffer {
+    let chunk = this.inbox.take(count);
+    if (chunk.length < count || !isKeepable(chunk)) {
+      const first = chunk;
+      chunk = this.#network.pool.take(count);
+      copyBytes(first, 0, chunk, 0, first.length);
+      this.inbox.read(chunk, first.length, count - first.length);
+    }
+    this.#received(count);
+    return chunk;
+  }
+
+  #received(count: number): void {
     this.read += count;
     if (this.urgent !== null && this.read > this.urgent) this.urgent = null;
     this.transmit();

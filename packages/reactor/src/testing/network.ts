@@ -3,6 +3,7 @@ import type { Backend } from '../backend/backend.js';
 import { provideBackend } from '../backend/provided-backend.js';
 import { describe, misuse, outOfRange, socketError } from '../errors.js';
 import { SimulatedBackend } from './backend.js';
+import { ChunkPool } from './chunk-pool.js';
 import { Clock } from './clock.js';
 import { NetworkConductor } from './conductor.js';
 import { Decisions } from './decisions.js';
@@ -40,6 +41,7 @@ const DESCRIPTORS = 1;
 class Core implements NetworkCore {
   readonly timeline = new Timeline();
   readonly registry = new Registry();
+  readonly pool = new ChunkPool();
   readonly clock = new Clock();
   readonly conductor = new NetworkConductor(this.clock, this.timeline);
   readonly decisions: Decisions;
@@ -186,7 +188,7 @@ export class SimulatedNetwork {
 
   /** The decisions taken so far, as the string that `replay` takes. */
   get schedule(): string {
-    return formatSchedule(this.#core.decisions.made);
+    return formatSchedule(this.#core.decisions.made.decisions());
   }
 
   /** A hash of all that has happened so far, and when. */

@@ -29,6 +29,40 @@ export interface Decision {
   readonly value: number;
 }
 
+/** Numbers of one decision. */
+const WIDTH = 4;
+
+/** Decisions in the order in which they were taken, as numbers: a long run takes a million of them. */
+export class DecisionLog {
+  #numbers = new Float64Array(256 * WIDTH);
+  #end = 0;
+
+  add(kind: DecisionKind, subject: number, at: number, value: number): void {
+    if (this.#end === this.#numbers.length) {
+      const wider = new Float64Array(2 * this.#end);
+      wider.set(this.#numbers);
+      this.#numbers = wider;
+    }
+    const numbers = this.#numbers;
+    const end = this.#end;
+    numbers[end] = KINDS.indexOf(kind);
+    numbers[end + 1] = subject;
+    numbers[end + 2] = at;
+    numbers[end + 3] = value;
+    this.#end = end + WIDTH;
+  }
+
+  decisions(): Decision[] {
+    const numbers = this.#numbers;
+    return Array.from({ length: this.#end / WIDTH }, (_, i) => ({
+      kind: KINDS[numbers[WIDTH * i] as number] as DecisionKind,
+      subject: numbers[WIDTH * i + 1] as number,
+      at: numbers[WIDTH * i + 2] as number,
+      value: numbers[WIDTH * i + 3] as number,
+    }));
+  }
+}
+
 /** `cut:3@17,delay:3@0=200`: the kind, the subject, the place, and the value where it is not 1. Empty: no faults at all. */
 export function formatSchedule(decisions: readonly Decision[]): string {
   return decisions

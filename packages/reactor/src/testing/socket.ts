@@ -6,6 +6,7 @@ import type { DatagramBatch } from '../datagram-batch.js';
 import { describe, misuse, notSupported, type SocketError, socketError } from '../errors.js';
 import type { ReceivedDatagram, Socket, SocketOptions, SocketType } from '../socket.js';
 import { toEndpoint, unbound } from './addresses.js';
+import type { ChunkPool } from './chunk-pool.js';
 import type { Decisions } from './decisions.js';
 import type { FaultChances } from './faults.js';
 import { OptionStore } from './options.js';
@@ -18,6 +19,7 @@ export interface NetworkCore {
   readonly decisions: Decisions;
   readonly chances: FaultChances;
   readonly registry: Registry;
+  readonly pool: ChunkPool;
   /** Bytes a second of each direction of a connection; `Infinity` for no limit. */
   readonly bytesPerSecond: number;
   now(): number;
@@ -58,6 +60,10 @@ export abstract class SimulatedSocket extends SocketWithoutDescriptor implements
   interest = 0;
   falsely = 0;
   calms = 0;
+  // Its place in the list of the ready ones.
+  isListed = false;
+  readyBefore: SimulatedSocket | null = null;
+  readyAfter: SimulatedSocket | null = null;
 
   readonly options: OptionStore;
   /** Where it was bound to, or what it was given by connecting. */

@@ -5,22 +5,33 @@ export interface Happening {
   cancel(): void;
 }
 
-interface Entry extends Happening {
+class Entry implements Happening {
   readonly time: number;
   readonly sequence: number;
-  readonly background: boolean;
+  readonly #timeline: Timeline;
+  readonly #background: boolean;
   act: (() => void) | null;
+
+  constructor(timeline: Timeline, time: number, sequence: number, act: () => void, background: boolean) {
+    this.#timeline = timeline;
+    this.time = time;
+    this.sequence = sequence;
+    this.act = act;
+    this.#background = background;
+  }
+
+  cancel(): void {
+    if (this.act === null) return;
+    this.act = null;
+    if (!this.#background) this.#timeline.underWay -= 1;
+  }
 }
 
 export class Timeline {
   #heap: Entry[] = [];
   #sequence = 0;
-  #foreground = 0;
-
   /** How many things are on their way: without those that only happen when nothing else does (a retry, a timeout). */
-  get underWay(): number {
-    return this.#foreground;
-  }
+  underWay = 0;
 
   /** When the next thing happens; `Infinity` for never. */
   get next(): number {
@@ -31,18 +42,8 @@ export class Timeline {
   /** Has `act` called at `time`. `background`: nobody waits for it, see {@link underWay}. */
   at(time: number, act: () => void, background = false): Happening {
     this.#sequence += 1;
-    const entry: Entry = {
-      time,
-      sequence: this.#sequence,
-      background,
-      act,
-      cancel: () => {
-        if (entry.act === null) return;
-        entry.act = null;
-        if (!background) this.#foreground -= 1;
-      },
-    };
-    if (!background) this.#foreground += 1;
+    const entry = new Entry(this, time, this.#sequence, act, background);
+    if (!background) this.underWay += 1;
     this.#push(entry);
     return entry;
   }

@@ -4,7 +4,8 @@
  * data in the processor's caches, which each system call in between would empty.
  */
 import { type Core, REGISTER_FD, REGISTER_LENGTH, REGISTER_OFFSET, REGISTER_RESULT } from '../../native.js';
-import { type ChunkReader, View } from './chunks.js';
+import { View } from '../buffer-view.js';
+import type { ChunkReader } from './chunks.js';
 
 export class ReceivedAhead {
   readonly #core: Core;

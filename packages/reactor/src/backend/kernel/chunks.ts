@@ -6,6 +6,7 @@
  */
 import { markAsUntransferable } from 'node:worker_threads';
 import { type Core, REGISTER_FD, REGISTER_OFFSET, REGISTER_RESULT } from '../../native.js';
+import { View } from '../buffer-view.js';
 
 const BLOCK_BYTES = 64 * 1024;
 const POOL_BYTES = 8 * 1024;
@@ -13,11 +14,6 @@ const POOL_BYTES = 8 * 1024;
 const LARGE_POOL_BYTES = 64 * 1024;
 /** As FDS_SMALL_BYTES of the native core. */
 export const SMALL_BYTES = 4 * 1024;
-
-/** A view that is made without a check of its arguments. */
-export type BufferView = new (memory: ArrayBuffer, offset: number, length: number) => Buffer;
-// Buffer.from(memory, offset, length) checks its arguments anew, at three times the cost.
-export const View = (Buffer as unknown as Record<symbol, BufferView>)[Symbol.species] as BufferView;
 
 /** Memory that is not cleared: it is read only where bytes were received, and clearing costs more than all the rest. */
 function allocate(bytes: number): ArrayBuffer {
