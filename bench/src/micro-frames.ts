@@ -1,8 +1,9 @@
 /**
- * What the suites that decode frames have in common: one stream of frames of a size in chunks of 64 KiB, cut where they fall. An operation is a
+ * What the suites that decode frames have in common: a stream of frames of a size in chunks of 64 KiB, cut where they fall. An operation is a
  * chunk; a call decodes all of them. Every case delivers each message to the same sink, which looks at its length, its first and its last byte,
  * and has to find as many messages as there are.
  */
+import { createRequire } from 'node:module';
 import type { SuiteCase } from './micro-suite.js';
 
 const CHUNK = 64 * 1024;
@@ -12,6 +13,15 @@ const CHUNKS = 8;
 export type OnBytes = (frame: Uint8Array) => void;
 export type OnText = (line: string) => void;
 type Push = (chunk: Buffer) => void;
+
+/** Packages of others: loaded when a suite runs, so that its program is built without them. */
+// biome-ignore lint/suspicious/noExplicitAny: what they give has no types, or types of internals that are not exported
+export const peer: (name: string) => any = createRequire(import.meta.url);
+
+/** The class of views that `Buffer` itself makes, and that all sides deliver: `subarray` costs three times as much. */
+export const View = (
+  Buffer as unknown as { [Symbol.species]: new (b: ArrayBufferLike, at: number, n: number) => Buffer }
+)[Symbol.species];
 
 /** A payload without any byte that means something to one of the codecs. */
 export function plainPayload(length: number, seed: number): Buffer {
@@ -105,24 +115,29 @@ export class FrameStream {
   }
 }
 
-/** What a careful programmer writes around a loop for one format: what a chunk leaves over is kept, and put before the next. */
+/**
+ * What a careful programmer writes around a loop for one format: what a chunk leaves over is kept, and put before the next.
+ * `scan` delivers the frames in `bytes` and returns where the first incomplete one begins.
+ */
+export function joining(scan: (bytes: Buffer) => number): Push {
+  let rest: Buffer | undefined;
+  return (chunk) => {
+    const bytes = rest === undefined ? chunk : Buffer.concat([rest, chunk]);
+    const at = scan(bytes);
+    rest = at < bytes.length ? bytes.subarray(at) : undefined;
+  };
+}
+
+/** The same as a class, whose subclasses are the loops. */
 export abstract class HandWritten {
-  private rest: Buffer | undefined;
+  readonly push = joining((bytes) => this.scan(bytes));
 
   constructor(protected readonly onFrame: OnBytes) {}
 
-  /** Delivers the frames in `bytes`; returns where the first incomplete one begins. */
   protected abstract scan(bytes: Buffer): number;
 
-  push(chunk: Buffer): void {
-    const bytes = this.rest === undefined ? chunk : Buffer.concat([this.rest, chunk]);
-    const at = this.scan(bytes);
-    this.rest = at < bytes.length ? bytes.subarray(at) : undefined;
-  }
-
-  /** Not subarray: on a Buffer it costs twice as much. */
   protected deliver(bytes: Buffer, at: number, length: number): void {
-    this.onFrame(new Uint8Array(bytes.buffer, bytes.byteOffset + at, length));
+    this.onFrame(new View(bytes.buffer, bytes.byteOffset + at, length));
   }
 }
 
@@ -131,3 +146,20 @@ export const SIZES = [
   ['32 B', 32],
   ['1 KiB', 1024],
 ] as const;
+
+export interface Contender {
+  name: string;
+  /** Makes the decoder, which hands each payload to `onFrame`. */
+  make(onFrame: OnBytes): Push;
+}
+
+/** The cases for payloads of all sizes; the first contender is the reference, the loop that is written by hand. */
+export function frameCases(frame: (payload: Uint8Array) => Uint8Array, contenders: readonly Contender[]): SuiteCase[] {
+  return SIZES.flatMap(([label, size]) =>
+    contenders.map(({ name, make }, i) => {
+      // Each has its own copy: some write to what they are given.
+      const stream = new FrameStream((seed) => frame(new Uint8Array(size).fill(seed)));
+      return stream.bytes(`${label}: ${name}`, i === 0 ? undefined : `${label}: ${contenders[0]!.name}`, make);
+    }),
+  );
+}
