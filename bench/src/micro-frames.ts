@@ -115,14 +115,22 @@ export class FrameStream {
   }
 }
 
+/** So much of a chunk is put behind what the last one left over: more than most frames lack, and a fraction of it. */
+const JOINED = 4096;
+
 /**
- * What a careful programmer writes around a loop for one format: what a chunk leaves over is kept, and put before the next.
- * `scan` delivers the frames in `bytes` and returns where the first incomplete one begins.
+ * What a careful programmer writes around a loop for one format: what a chunk leaves over is kept, and put before the
+ * beginning of the next, or before all of it if that is not enough. `scan` delivers the frames in `bytes` and returns where
+ * the first incomplete one begins.
  */
 export function joining(scan: (bytes: Buffer) => number): Push {
   let rest: Buffer | undefined;
   return (chunk) => {
-    const bytes = rest === undefined ? chunk : Buffer.concat([rest, chunk]);
+    let bytes = chunk;
+    if (rest !== undefined) {
+      const used = scan(Buffer.concat([rest, chunk.subarray(0, JOINED)]));
+      bytes = used > 0 ? chunk.subarray(used - rest.length) : Buffer.concat([rest, chunk]);
+    }
     const at = scan(bytes);
     rest = at < bytes.length ? bytes.subarray(at) : undefined;
   };
