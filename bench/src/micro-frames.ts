@@ -161,6 +161,17 @@ export interface Contender {
   make(onFrame: OnBytes): Push;
 }
 
+/** The last message that was an object: otherwise the compiler would leave out those that it sees through, of the loops by hand. */
+export let latest: unknown;
+
+/** For messages that are objects: keeps each for a moment, and hands its payload on. */
+export function payloadsTo<M>(onFrame: OnBytes, payloadOf: (message: M) => Uint8Array): (message: M) => void {
+  return (message) => {
+    latest = message;
+    onFrame(payloadOf(message));
+  };
+}
+
 /** The cases for payloads of all sizes; the first contender is the reference, the loop that is written by hand. */
 export function frameCases(frame: (payload: Uint8Array) => Uint8Array, contenders: readonly Contender[]): SuiteCase[] {
   return SIZES.flatMap(([label, size]) =>
