@@ -1,8 +1,9 @@
 /**
- * What the suites that decode frames have in common: one stream of frames of a size in chunks of 64 KiB, cut where they fall. An operation is a
+ * What the suites that decode frames have in common: a stream of frames of a size in chunks of 64 KiB, cut where they fall. An operation is a
  * chunk; a call decodes all of them. Every case delivers each message to the same sink, which looks at its length, its first and its last byte,
  * and has to find as many messages as there are.
  */
+import { createRequire } from 'node:module';
 import { type BytesLike, type Codec, encodeAll, Framed } from '@fdset/framing';
 import type { SuiteCase } from './micro-suite.js';
 
@@ -13,6 +14,15 @@ const CHUNKS = 8;
 export type OnBytes = (frame: Uint8Array) => void;
 export type OnText = (line: string) => void;
 type Push = (chunk: Buffer) => void;
+
+/** Packages of others: loaded when a suite runs, so that its program is built without them. */
+// biome-ignore lint/suspicious/noExplicitAny: what they give has no types, or types of internals that are not exported
+export const peer: (name: string) => any = createRequire(import.meta.url);
+
+/** The class of views that `Buffer` itself makes, and that all sides deliver: `subarray` costs three times as much. */
+export const View = (
+  Buffer as unknown as { [Symbol.species]: new (b: ArrayBufferLike, at: number, n: number) => Buffer }
+)[Symbol.species];
 
 /** A payload without any byte that means something to one of the codecs. */
 export function plainPayload(length: number, seed: number): Buffer {
@@ -106,24 +116,37 @@ export class FrameStream {
   }
 }
 
-/** What a careful programmer writes around a loop for one format: what a chunk leaves over is kept, and put before the next. */
+/** So much of a chunk is put behind what the last one left over: more than most frames lack, and a fraction of it. */
+const JOINED = 4096;
+
+/**
+ * What a careful programmer writes around a loop for one format: what a chunk leaves over is kept, and put before the
+ * beginning of the next, or before all of it if that is not enough. `scan` delivers the frames in `bytes` and returns where
+ * the first incomplete one begins.
+ */
+export function joining(scan: (bytes: Buffer) => number): Push {
+  let rest: Buffer | undefined;
+  return (chunk) => {
+    let bytes = chunk;
+    if (rest !== undefined) {
+      const used = scan(Buffer.concat([rest, chunk.subarray(0, JOINED)]));
+      bytes = used > 0 ? chunk.subarray(used - rest.length) : Buffer.concat([rest, chunk]);
+    }
+    const at = scan(bytes);
+    rest = at < bytes.length ? bytes.subarray(at) : undefined;
+  };
+}
+
+/** The same as a class, whose subclasses are the loops. */
 export abstract class HandWritten {
-  private rest: Buffer | undefined;
+  readonly push = joining((bytes) => this.scan(bytes));
 
   constructor(protected readonly onFrame: OnBytes) {}
 
-  /** Delivers the frames in `bytes`; returns where the first incomplete one begins. */
   protected abstract scan(bytes: Buffer): number;
 
-  push(chunk: Buffer): void {
-    const bytes = this.rest === undefined ? chunk : Buffer.concat([this.rest, chunk]);
-    const at = this.scan(bytes);
-    this.rest = at < bytes.length ? bytes.subarray(at) : undefined;
-  }
-
-  /** Not subarray: on a Buffer it costs twice as much. */
   protected deliver(bytes: Buffer, at: number, length: number): void {
-    this.onFrame(new Uint8Array(bytes.buffer, bytes.byteOffset + at, length));
+    this.onFrame(new View(bytes.buffer, bytes.byteOffset + at, length));
   }
 }
 
@@ -153,3 +176,31 @@ export const SIZES = [
   ['32 B', 32],
   ['1 KiB', 1024],
 ] as const;
+
+export interface Contender {
+  name: string;
+  /** Makes the decoder, which hands each payload to `onFrame`. */
+  make(onFrame: OnBytes): Push;
+}
+
+/** The last message that was an object: otherwise the compiler would leave out those that it sees through, of the loops by hand. */
+export let latest: unknown;
+
+/** For messages that are objects: keeps each for a moment, and hands its payload on. */
+export function payloadsTo<M>(onFrame: OnBytes, payloadOf: (message: M) => Uint8Array): (message: M) => void {
+  return (message) => {
+    latest = message;
+    onFrame(payloadOf(message));
+  };
+}
+
+/** The cases for payloads of all sizes; the first contender is the reference, the loop that is written by hand. */
+export function frameCases(frame: (payload: Uint8Array) => Uint8Array, contenders: readonly Contender[]): SuiteCase[] {
+  return SIZES.flatMap(([label, size]) =>
+    contenders.map(({ name, make }, i) => {
+      // Each has its own copy: some write to what they are given.
+      const stream = new FrameStream((seed) => frame(new Uint8Array(size).fill(seed)));
+      return stream.bytes(`${label}: ${name}`, i === 0 ? undefined : `${label}: ${contenders[0]!.name}`, make);
+    }),
+  );
+}

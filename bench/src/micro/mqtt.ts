@@ -3,8 +3,8 @@
  * for PUBLISH with QoS 0 alone.
  */
 import { Framed } from '@fdset/framing';
-import { type MqttPublish, mqtt } from '@fdset/framing/protocols';
-import { type Contender, frameCases, joining, peer, View } from '../micro-contenders.js';
+import { type MqttPacket, type MqttPublish, mqtt } from '@fdset/framing/protocols';
+import { type Contender, frameCases, joining, payloadsTo, peer, View } from '../micro-frames.js';
 import { runSuite } from '../micro-suite.js';
 
 const TOPIC = Buffer.from('sensors/kitchen/temperature');
@@ -13,7 +13,7 @@ const contenders: Contender[] = [
   {
     name: 'loop written by hand',
     make: (sink) => {
-      const deliver = (packet: { payload: Uint8Array; [field: string]: unknown }) => sink(packet.payload);
+      const deliver = payloadsTo(sink, (packet: { payload: Uint8Array; [field: string]: unknown }) => packet.payload);
       return joining((bytes) => {
         const { length, buffer, byteOffset } = bytes;
         let at = 0;
@@ -40,7 +40,8 @@ const contenders: Contender[] = [
   {
     name: 'Framed, mqtt',
     make: (sink) => {
-      const framer = new Framed(mqtt(), (packet) => sink((packet as MqttPublish).payload as Uint8Array));
+      const deliver = payloadsTo(sink, (packet: MqttPacket) => (packet as MqttPublish).payload as Uint8Array);
+      const framer = new Framed(mqtt(), deliver);
       return (chunk) => framer.push(chunk);
     },
   },
@@ -48,7 +49,10 @@ const contenders: Contender[] = [
     name: 'mqtt-packet',
     make: (sink) => {
       const parser = peer('mqtt-packet').parser({ protocolVersion: 4 });
-      parser.on('packet', (packet: { payload: Uint8Array }) => sink(packet.payload));
+      parser.on(
+        'packet',
+        payloadsTo(sink, (packet: { payload: Uint8Array }) => packet.payload),
+      );
       parser.on('error', (error: Error) => {
         throw error;
       });

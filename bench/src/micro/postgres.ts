@@ -4,7 +4,7 @@
  */
 import { Framed } from '@fdset/framing';
 import { postgres } from '@fdset/framing/protocols';
-import { type Contender, frameCases, joining, peer, View } from '../micro-contenders.js';
+import { type Contender, frameCases, joining, payloadsTo, peer, View } from '../micro-frames.js';
 import { runSuite } from '../micro-suite.js';
 
 const COPY_DATA = 0x64;
@@ -13,7 +13,7 @@ const contenders: Contender[] = [
   {
     name: 'loop written by hand',
     make: (sink) => {
-      const deliver = (message: { type: number; body: Uint8Array }) => sink(message.body);
+      const deliver = payloadsTo(sink, (message: { type: number; body: Uint8Array }) => message.body);
       return joining((bytes) => {
         const { length, buffer, byteOffset } = bytes;
         let at = 0;
@@ -31,7 +31,10 @@ const contenders: Contender[] = [
   {
     name: 'Framed, postgres',
     make: (sink) => {
-      const framer = new Framed(postgres(), ({ body }) => sink(body));
+      const framer = new Framed(
+        postgres(),
+        payloadsTo(sink, ({ body }) => body),
+      );
       return (chunk) => framer.push(chunk);
     },
   },
@@ -40,7 +43,8 @@ const contenders: Contender[] = [
     make: (sink) => {
       const { Parser } = peer('pg-protocol/dist/parser');
       const parser = new Parser();
-      return (chunk) => parser.parse(chunk, (message: { chunk: Uint8Array }) => sink(message.chunk));
+      const deliver = payloadsTo(sink, (message: { chunk: Uint8Array }) => message.chunk);
+      return (chunk) => parser.parse(chunk, deliver);
     },
   },
 ];

@@ -4,7 +4,7 @@
  */
 import { Framed } from '@fdset/framing';
 import { resp } from '@fdset/framing/protocols';
-import { type Contender, frameCases, joining, peer, View } from '../micro-contenders.js';
+import { type Contender, frameCases, joining, peer, View } from '../micro-frames.js';
 import { runSuite } from '../micro-suite.js';
 
 const contenders: Contender[] = [

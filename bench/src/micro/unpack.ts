@@ -1,16 +1,20 @@
 /** `unpack('>HIbd', bytes)` and back: this package and python-struct against a `DataView` by hand. An operation is a call. */
 import { pack, unpack } from '@fdset/framing';
-import { peer } from '../micro-contenders.js';
+import { peer } from '../micro-frames.js';
 import { runSuite, type SuiteCase } from '../micro-suite.js';
 
 const FORMAT = '>HIbd';
 const records = Array.from({ length: 256 }, (_, i) => Buffer.from(pack(FORMAT, i, i * 1e6, -(i % 100), i / 8)));
 const python = peer('python-struct');
 
+/** Kept for a moment, as who receives values does: otherwise those that the compiler sees through are never made. */
+export let latest: ArrayLike<unknown> | undefined;
+
 function unpacking(decode: (record: Buffer) => ArrayLike<unknown>): () => number {
   let next = 0;
   return () => {
-    const values = decode(records[next]!) as ArrayLike<number>;
+    latest = decode(records[next]!);
+    const values = latest as ArrayLike<number>;
     next = (next + 1) & 255;
     return (values[0]! + values[1]! + values[2]! + values[3]!) | 0;
   };

@@ -3,8 +3,8 @@
  * loop written by hand for whole binary messages.
  */
 import { Framed } from '@fdset/framing';
-import { websocket } from '@fdset/framing/protocols';
-import { type Contender, frameCases, joining, peer, View } from '../micro-contenders.js';
+import { type WebSocketFrame, websocket } from '@fdset/framing/protocols';
+import { type Contender, frameCases, joining, payloadsTo, peer, View } from '../micro-frames.js';
 import { runSuite } from '../micro-suite.js';
 
 const MASK = 0x1b2c3d4e;
@@ -14,8 +14,9 @@ function contenders(masked: boolean): Contender[] {
   return [
     {
       name: `${kind}, loop written by hand`,
-      make: (sink) =>
-        joining((bytes) => {
+      make: (sink) => {
+        const deliver = payloadsTo(sink, (frame: WebSocketFrame) => frame.payload);
+        return joining((bytes) => {
           const { length, buffer, byteOffset } = bytes;
           let at = 0;
           while (length - at >= 2) {
@@ -29,16 +30,19 @@ function contenders(masked: boolean): Contender[] {
             } else if (size === 127) throw new RangeError('too long');
             if (masked) head += 4;
             if (head + size > length) break;
-            sink(masked ? unmasked(bytes, head, size) : new View(buffer, byteOffset + head, size));
+            const payload = masked ? unmasked(bytes, head, size) : new View(buffer, byteOffset + head, size);
+            deliver({ fin: true, opcode: 2, payload });
             at = head + size;
           }
           return at;
-        }),
+        });
+      },
     },
     {
       name: `${kind}, Framed, websocket`,
       make: (sink) => {
-        const framer = new Framed(websocket({ masked }), ({ payload }) => sink(payload));
+        const deliver = payloadsTo(sink, (frame: WebSocketFrame) => frame.payload);
+        const framer = new Framed(websocket({ masked }), deliver);
         return (chunk) => framer.push(chunk);
       },
     },

@@ -1,27 +1,54 @@
+import type { Input } from '../codec.js';
 import { FramingError } from '../errors.js';
 import { BodyReader } from './mqtt-body.js';
-import type { MqttConnect, MqttPacket, MqttQoS, MqttSubscribe, MqttVersion } from './mqtt-packets.js';
+import type { MqttConnect, MqttPacket, MqttPublish, MqttQoS, MqttSubscribe, MqttVersion } from './mqtt-packets.js';
 import { PACKET_TYPES } from './mqtt-packets.js';
 import { type MqttProperties, readProperties } from './mqtt-properties.js';
+import type { TopicNames } from './mqtt-topics.js';
 
-/** A whole packet from its first byte and its body. Sections are those of MQTT 5; 3.1.1 has nearly the same. */
+/** A whole packet other than PUBLISH from its first byte and its body. Sections are those of MQTT 5; 3.1.1 has nearly the same. */
 export function packetOf(first: number, bytes: Uint8Array, version: MqttVersion): MqttPacket {
   const body = new BodyReader(bytes);
-  if (first >> 4 === 3) return readPublish(first & 15, body, version);
   const packet = readPacket(first >> 4, body, version);
   if (!body.done) throw new FramingError('BAD_LENGTH', `${body.end - body.at} bytes too many in a ${packet.type}`);
   return packet;
 }
 
-function readPublish(flags: number, body: BodyReader, version: MqttVersion): MqttPacket {
-  const qos = ((flags >> 1) & 3) as MqttQoS;
+/** A PUBLISH, whose body of `length` bytes comes next. */
+export function takePublish(
+  first: number,
+  input: Input,
+  length: number,
+  version: MqttVersion,
+  topics: TopicNames,
+): MqttPublish {
+  const known = topics.find(input, length);
+  if (known !== undefined) {
+    const size = 2 + known.length;
+    input.skip(size);
+    return publishOf(first & 15, known, input.take(length - size), version);
+  }
+  const body = new BodyReader(input.take(length));
   const topic = body.text();
   checkTopicName(topic);
-  const id = qos === 0 ? undefined : readId(body);
+  topics.add(topic, body.at - 2);
+  return publishOf(first & 15, topic, body.rest(), version);
+}
+
+/** `bytes`: what stands behind the topic. */
+function publishOf(flags: number, topic: string, bytes: Uint8Array, version: MqttVersion): MqttPublish {
+  const qos = ((flags >> 1) & 3) as MqttQoS;
   const dup = (flags & 8) !== 0;
   const retain = (flags & 1) !== 0;
-  const properties = version === 5 ? readProperties(body) : undefined;
-  const payload = body.rest();
+  let id: number | undefined;
+  let properties: MqttProperties | undefined;
+  let payload = bytes;
+  if (qos !== 0 || version === 5) {
+    const body = new BodyReader(bytes);
+    if (qos !== 0) id = readId(body);
+    if (version === 5) properties = readProperties(body);
+    payload = body.rest();
+  }
   return { type: 'publish', topic, payload, qos, retain, dup, id, properties };
 }
 

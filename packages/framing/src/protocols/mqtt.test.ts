@@ -53,6 +53,23 @@ describe('mqtt', () => {
     { type: 'auth', code: 24, properties: { authenticationMethod: 'm' } },
   ];
 
+  it('topics that differ in one byte only, or that are no ASCII, are told apart however often they come', () => {
+    const topics = ['a/b/c', 'x/b/c', 'a/b/x', 'é/bc', 'a/b', '/', 'a/b/c', 'x/b/c', 'l'.repeat(65), 'l'.repeat(64)];
+    const sent: MqttPacket[] = [...topics, ...topics].map((topic, i) => {
+      return { type: 'publish', topic, payload: bytes('p'), qos: 1, retain: i % 2 === 0, dup: false, id: 1 + i };
+    });
+    for (const version of [4, 5] as const) {
+      const codec = mqtt({ version });
+      const got = decodeAll(codec, encodeAll(codec, sent)) as { topic: string; id: number }[];
+      expect(got.map(({ topic, id }) => [topic, id])).toEqual([...topics, ...topics].map((topic, i) => [topic, 1 + i]));
+    }
+    // A packet that ends inside a name that is known.
+    const codec = mqtt();
+    const stream = encodeAll(codec, [sent[0]!]);
+    expect(decodeAll(codec, stream)).toHaveLength(1);
+    expect(() => decodeAll(codec, unhex('30060005612f622f'))).toThrow(expect.objectContaining({ code: 'BAD_LENGTH' }));
+  });
+
   it('every packet of MQTT 5 comes back, and every packet of 3.1.1', () => {
     const five = mqtt({ version: 5 });
     expect(decodeAll(five, encodeAll(five, packets))).toEqual(packets);

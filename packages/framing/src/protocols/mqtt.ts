@@ -1,9 +1,10 @@
 import type { Codec, Input, Output } from '../codec.js';
 import { OptionReader, tooLong } from '../codecs/options.js';
 import { FramingError } from '../errors.js';
-import { packetOf } from './mqtt-decoder.js';
+import { packetOf, takePublish } from './mqtt-decoder.js';
 import { writtenPacket } from './mqtt-encoder.js';
 import type { MqttPacket, MqttVersion } from './mqtt-packets.js';
+import { TopicNames } from './mqtt-topics.js';
 
 /** Options of {@link mqtt}. */
 export interface MqttOptions {
@@ -25,6 +26,7 @@ const FLAGS = [0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0];
 class MqttCodec implements Codec<MqttPacket> {
   private readonly version: MqttVersion;
   private readonly maxFrameLength: number;
+  private readonly topics = new TopicNames();
 
   constructor(options: MqttOptions) {
     const reader = new OptionReader('mqtt', options, ['version', 'maxFrameLength']);
@@ -56,6 +58,7 @@ class MqttCodec implements Codec<MqttPacket> {
     if (length > this.maxFrameLength) throw tooLong(length, this.maxFrameLength);
     if (!input.has(header + length)) return undefined;
     input.skip(header);
+    if (first >> 4 === 3) return takePublish(first, input, length, version, this.topics);
     const packet = packetOf(first, input.take(length), version);
     if (packet.type === 'connect') input.state = packet.version;
     return packet;

@@ -98,8 +98,17 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
 
   decode(input: Input): RespMessage | undefined {
     if (!this.raw && input.state === undefined) {
-      const bytes = this.takeShortBulk(input);
-      if (bytes !== undefined) return bytes;
+      const content = this.readShortBulk(input);
+      if (content > 0) {
+        const end = content + this.count;
+        if (!input.has(end + 2)) return undefined;
+        if (input.u16(end) === CRLF) {
+          input.skip(content);
+          const bytes = input.take(this.count);
+          input.skip(2);
+          return bytes;
+        }
+      }
       const message = this.build(input, Number.POSITIVE_INFINITY, 1);
       if (message !== NEEDS_MORE) return message as RespMessage;
       input.rewind();
@@ -121,11 +130,10 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
     output.bytes(message);
   }
 
-  /** The most common message, if it is there and nothing is wrong with it; all else is left to `build`. */
-  private takeShortBulk(input: Input): Uint8Array | undefined {
-    // Not `has`: what is missing is for `build` to say.
-    const { length } = input;
-    if (length < 6 || input.u8(0) !== BULK) return undefined;
+  /** Where the content of the most common message begins, if nothing is wrong with its head; 0: it is for `build` to judge. */
+  private readShortBulk(input: Input): number {
+    // Not `has`: what is missing of the head is for `build` to say.
+    if (input.length < 6 || input.u8(0) !== BULK) return 0;
     let digit = input.u8(1) - ZERO;
     let size = 0;
     let at = 1;
@@ -133,12 +141,9 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
       size = size * 10 + digit;
       digit = input.u8(++at) - ZERO;
     }
-    if (at === 1 || size > this.maxFrameLength || length < at + size + 4) return undefined;
-    if (input.u16(at) !== CRLF || input.u16(at + 2 + size) !== CRLF) return undefined;
-    input.skip(at + 2);
-    const bytes = input.take(size);
-    input.skip(2);
-    return bytes;
+    if (at === 1 || size > this.maxFrameLength || input.length < at + 2 || input.u16(at) !== CRLF) return 0;
+    this.count = size;
+    return at + 2;
   }
 
   /** Looks for the end of the message. */

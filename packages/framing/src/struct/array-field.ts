@@ -8,12 +8,14 @@ import {
   type FieldWriter,
   type Scope,
 } from './field.js';
+import type { ReadAt } from './scalars.js';
 
 class ArrayField<T> implements Field<T[]> {
   readonly size: number | undefined;
   readonly least: number;
-  readonly scalar = -1;
   readonly count: CountOf;
+  readonly readBe: ReadAt<T[]> | undefined;
+  readonly readLe: ReadAt<T[]> | undefined;
   private readonly item: Field<T>;
 
   constructor(item: Field<T>, count: Count) {
@@ -27,18 +29,25 @@ class ArrayField<T> implements Field<T[]> {
     }
     this.size = fixed === undefined || item.size === undefined ? undefined : fixed * item.size;
     this.least = this.count.size + (fixed ?? 0) * item.least;
+    if (fixed === undefined) return;
+    const { readBe, readLe, size } = item;
+    if (readBe !== undefined) this.readBe = (bytes, at) => itemsAt(readBe, bytes, at, fixed, size!);
+    if (readLe !== undefined) this.readLe = (bytes, at) => itemsAt(readLe, bytes, at, fixed, size!);
   }
 
   read(reader: FieldReader, little: boolean, scope: Scope): T[] | undefined {
     const { item } = this;
     const count = this.count.read(reader, little, scope);
     if (count === undefined) return undefined;
-    const items: T[] = [];
-    if (item.size !== undefined) {
-      if (this.size === undefined && !reader.has(count * item.size)) return undefined;
-      for (let i = 0; i < count; i++) items.push(item.read(reader, little, scope)!);
-      return items;
+    const readAt = little ? item.readLe : item.readBe;
+    if (readAt !== undefined) {
+      const size = count * item.size!;
+      if (this.size === undefined && !reader.has(size)) return undefined;
+      const { at } = reader;
+      reader.at = at + size;
+      return itemsAt(readAt, reader.bytes, at, count, item.size!);
     }
+    const items: T[] = [];
     for (let i = 0; i < count; i++) {
       if (!reader.has((count - i) * item.least)) return undefined;
       const value = item.read(reader, little, scope);
@@ -53,6 +62,12 @@ class ArrayField<T> implements Field<T[]> {
     this.count.write(writer, value.length, little, scope, name);
     for (let i = 0; i < value.length; i++) this.item.write(writer, value[i] as T, little, scope, `${name}[${i}]`);
   }
+}
+
+function itemsAt<T>(readAt: ReadAt<T>, bytes: Uint8Array, from: number, count: number, size: number): T[] {
+  const items: T[] = [];
+  for (let i = 0, at = from; i < count; i++, at += size) items.push(readAt(bytes, at));
+  return items;
 }
 
 /**

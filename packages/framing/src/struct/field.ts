@@ -1,5 +1,6 @@
 import { zeros } from '../bytes.js';
 import { FramingError, shown, wrongRange, wrongType } from '../errors.js';
+import type { ReadAt } from './scalars.js';
 
 /**
  * Where the fields of one struct are read from. Fields of fixed size may rely on their bytes being there; the others ask
@@ -44,6 +45,25 @@ export class FieldWriter {
   }
 }
 
+/** A field of fixed size: it is read by `readBe` and `readLe` alone. */
+export abstract class FixedField<T> implements Field<T> {
+  readonly least: number;
+  abstract readonly readBe: ReadAt<T>;
+  abstract readonly readLe: ReadAt<T>;
+
+  constructor(readonly size: number) {
+    this.least = size;
+  }
+
+  read(reader: FieldReader, little: boolean): T {
+    const { at } = reader;
+    reader.at = at + this.size;
+    return (little ? this.readLe : this.readBe)(reader.bytes, at);
+  }
+
+  abstract write(writer: FieldWriter, value: T, little: boolean, scope: Scope, name: string): void;
+}
+
 /** The values of the fields before, by name: what counts and lengths are taken from. */
 export type Scope = Readonly<Record<string, unknown>>;
 
@@ -56,8 +76,10 @@ export interface Field<T> {
   readonly size: number | undefined;
   /** Fewest bytes that it can take. */
   readonly least: number;
-  /** Number of a scalar, as `readScalar` knows it; -1 of all other fields. @internal */
-  readonly scalar: number;
+  /** Reads it where all of it is known to be, in a struct that is big-endian: of fields of fixed size. @internal */
+  readonly readBe?: ReadAt<T> | undefined;
+  /** The same, little-endian. @internal */
+  readonly readLe?: ReadAt<T> | undefined;
   /** `little`: the byte order, where the field has none of its own. @internal */
   read(reader: FieldReader, little: boolean, scope: Scope): T | undefined;
   /** @internal */

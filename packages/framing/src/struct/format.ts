@@ -1,3 +1,4 @@
+import { View } from '../bytes.js';
 import { shown, wrongRange, wrongType } from '../errors.js';
 import { HOST_LITTLE } from './byte-order.js';
 import {
@@ -11,6 +12,8 @@ import {
   I64,
   LAST_SCALAR,
   LITTLE,
+  READERS,
+  type ReadAt,
   sizeOfScalar,
   U8,
   U16,
@@ -24,6 +27,9 @@ export const STRING = LAST_SCALAR + 2;
 export const PASCAL = LAST_SCALAR + 3;
 const PADDING = LAST_SCALAR + 4;
 
+/** What `unpack` gives: 8-byte integers as `bigint`, `?` as `boolean`, `c`, `s` and `p` as bytes. */
+export type Unpacked = number | bigint | boolean | Uint8Array;
+
 /** A format of Python's `struct`, compiled: value `i` is of `kinds[i]`, at `offsets[i]`, and `sizes[i]` bytes long. */
 export interface Format {
   readonly text: string;
@@ -31,6 +37,8 @@ export interface Format {
   readonly kinds: readonly number[];
   readonly offsets: readonly number[];
   readonly sizes: readonly number[];
+  /** How the first eight values are read. */
+  readonly first: readonly ReadAt<Unpacked>[];
 }
 
 /** Sizes that Python calls standard: `=`, `<`, `>` and `!`. */
@@ -115,7 +123,25 @@ function compile(text: string): Format {
     else if (kind !== PADDING) for (let next = at; next < end; next += size) add(withOrder(kind, little), next, size);
     at = end;
   }
-  return { text, size: at, kinds, offsets, sizes };
+  const first = kinds.slice(0, 8).map((kind, i) => readerOf(kind, sizes[i]!));
+  return { text, size: at, kinds, offsets, sizes, first };
+}
+
+function readerOf(kind: number, size: number): ReadAt<Unpacked> {
+  return READERS[kind] ?? ((bytes, at) => textAt(kind, bytes, at, size));
+}
+
+/** The value of any kind at `at`; all of it must lie inside `bytes`. */
+export function valueAt(kind: number, bytes: Uint8Array, at: number, size: number): Unpacked {
+  return kind <= LAST_SCALAR ? READERS[kind]!(bytes, at) : textAt(kind, bytes, at, size);
+}
+
+function textAt(kind: number, bytes: Uint8Array, at: number, size: number): Uint8Array {
+  const from = bytes.byteOffset + at;
+  if (kind !== PASCAL) return new View(bytes.buffer, from, size);
+  // As CPython: a count that claims more than there is room for is cut.
+  const length = size === 0 ? 0 : Math.min(bytes[at]!, size - 1);
+  return new View(bytes.buffer, size === 0 ? from : from + 1, length);
 }
 
 function withOrder(kind: number, little: number): number {

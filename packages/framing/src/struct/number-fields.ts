@@ -1,23 +1,18 @@
 import { FramingError, shown, wrongRange, wrongType } from '../errors.js';
-import { checkField, type Field, type FieldReader, type FieldWriter, type Scope } from './field.js';
+import { checkField, type Field, type FieldReader, type FieldWriter, FixedField, type Scope } from './field.js';
 import * as kinds from './scalars.js';
-import { LITTLE, readScalar, sizeOfScalar, writeScalar } from './scalars.js';
+import { LITTLE, READERS, type ReadAt, sizeOfScalar, writeScalar } from './scalars.js';
 
-class ScalarField<T> implements Field<T> {
-  readonly size: number;
-  readonly least: number;
-  readonly scalar: number;
+class ScalarField<T> extends FixedField<T> {
+  private readonly scalar: number;
+  readonly readBe: ReadAt<T>;
+  readonly readLe: ReadAt<T>;
 
   constructor(scalar: number) {
+    super(sizeOfScalar(scalar));
     this.scalar = scalar;
-    this.size = sizeOfScalar(scalar);
-    this.least = this.size;
-  }
-
-  read(reader: FieldReader, little: boolean): T {
-    const { at } = reader;
-    reader.at = at + this.size;
-    return readScalar(little ? this.scalar | LITTLE : this.scalar, reader.bytes, at) as T;
+    this.readBe = READERS[scalar] as ReadAt<T>;
+    this.readLe = READERS[scalar | LITTLE] as ReadAt<T>;
   }
 
   write(writer: FieldWriter, value: T, little: boolean, _scope: Scope, name: string): void {
@@ -50,7 +45,8 @@ export const bool: Field<boolean> = /* @__PURE__ */ new ScalarField<boolean>(kin
 class OrderedField<T> implements Field<T> {
   readonly size: number | undefined;
   readonly least: number;
-  readonly scalar = -1;
+  readonly readBe: ReadAt<T> | undefined;
+  readonly readLe: ReadAt<T> | undefined;
   private readonly field: Field<T>;
   private readonly little: boolean;
 
@@ -59,6 +55,8 @@ class OrderedField<T> implements Field<T> {
     this.little = little;
     this.size = field.size;
     this.least = field.least;
+    this.readBe = little ? field.readLe : field.readBe;
+    this.readLe = this.readBe;
   }
 
   read(reader: FieldReader, _little: boolean, scope: Scope): T | undefined {
@@ -82,34 +80,35 @@ export function be<T>(field: Field<T>): Field<T> {
   return new OrderedField(field, false);
 }
 
-class BitsField<S extends Record<string, number>> implements Field<{ [K in keyof S]: number }> {
-  readonly size: number;
-  readonly least: number;
-  readonly scalar = -1;
+/** Bytes that all of `widths` fill. */
+function bytesOfBits(names: readonly string[], widths: readonly number[]): number {
+  for (const [i, width] of widths.entries()) {
+    if (Number.isInteger(width) && width >= 1 && width <= 32) continue;
+    throw wrongRange('ERR_FRAMING_OPTION', `bits: ${names[i]} wants 1 to 32 bits, got ${shown(width)}`);
+  }
+  const total = widths.reduce((sum, width) => sum + width, 0);
+  if ([8, 16, 24, 32].includes(total)) return total / 8;
+  throw wrongRange('ERR_FRAMING_OPTION', `bits wants 8, 16, 24 or 32 bits in all, got ${total}`);
+}
+
+class BitsField<S extends Record<string, number>> extends FixedField<{ [K in keyof S]: number }> {
   private readonly names: string[];
   private readonly widths: number[];
   private readonly kind: number;
 
   constructor(shape: S) {
-    this.names = Object.keys(shape);
-    this.widths = Object.values(shape);
-    for (const [i, width] of this.widths.entries()) {
-      if (Number.isInteger(width) && width >= 1 && width <= 32) continue;
-      throw wrongRange('ERR_FRAMING_OPTION', `bits: ${this.names[i]} wants 1 to 32 bits, got ${shown(width)}`);
-    }
-    const total = this.widths.reduce((sum, width) => sum + width, 0);
-    if (![8, 16, 24, 32].includes(total)) {
-      throw wrongRange('ERR_FRAMING_OPTION', `bits wants 8, 16, 24 or 32 bits in all, got ${total}`);
-    }
-    this.size = total / 8;
-    this.least = this.size;
+    const names = Object.keys(shape);
+    const widths = Object.values(shape);
+    super(bytesOfBits(names, widths));
+    this.names = names;
+    this.widths = widths;
     this.kind = [kinds.U8, kinds.U16, kinds.U24, kinds.U32][this.size - 1]!;
   }
 
-  read(reader: FieldReader, little: boolean): { [K in keyof S]: number } {
-    const { at } = reader;
-    reader.at = at + this.size;
-    const all = readScalar(little ? this.kind | LITTLE : this.kind, reader.bytes, at) as number;
+  readonly readBe = (bytes: Uint8Array, at: number) => this.parts(READERS[this.kind]!(bytes, at) as number);
+  readonly readLe = (bytes: Uint8Array, at: number) => this.parts(READERS[this.kind | LITTLE]!(bytes, at) as number);
+
+  private parts(all: number): { [K in keyof S]: number } {
     const value: Record<string, number> = {};
     let below = 8 * this.size;
     for (let i = 0; i < this.widths.length; i++) {

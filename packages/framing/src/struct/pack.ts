@@ -1,10 +1,8 @@
-import { isBytes, View, zeros } from '../bytes.js';
+import { isBytes, zeros } from '../bytes.js';
 import { FramingError, shown, wrongType } from '../errors.js';
-import { CHAR, type Format, formatOf, PASCAL, STRING } from './format.js';
-import { LAST_SCALAR, nameOfScalar, readScalar, writeScalar } from './scalars.js';
+import { CHAR, type Format, formatOf, PASCAL, STRING, type Unpacked, valueAt } from './format.js';
+import { LAST_SCALAR, nameOfScalar, writeScalar } from './scalars.js';
 
-/** What `unpack` gives: 8-byte integers as `bigint`, `?` as `boolean`, `c`, `s` and `p` as bytes. */
-export type Unpacked = number | bigint | boolean | Uint8Array;
 /** What `pack` takes: integers as `number` or `bigint`; text, for `c`, `s` and `p`, in Latin-1. */
 export type Packable = Unpacked | string;
 
@@ -67,23 +65,32 @@ function* records(format: Format, bytes: Uint8Array): IterableIterator<Unpacked[
   for (let at = 0; at < bytes.length; at += format.size) yield valuesAt(format, bytes, at);
 }
 
+/**
+ * The first values have a call of their own each: where one format does most of the work, each of them always meets the
+ * same function, and what that does takes the place of the call.
+ */
 function valuesAt(format: Format, bytes: Uint8Array, base: number): Unpacked[] {
-  const { kinds, offsets, sizes } = format;
-  const values: Unpacked[] = new Array(kinds.length);
-  for (let i = 0; i < kinds.length; i++) {
-    const kind = kinds[i]!;
-    const at = base + offsets[i]!;
-    values[i] = kind <= LAST_SCALAR ? readScalar(kind, bytes, at) : textAt(kind, bytes, at, sizes[i]!);
-  }
+  const { first, kinds, offsets, sizes } = format;
+  const count = kinds.length;
+  const values: Unpacked[] = new Array(count);
+  if (count === 0) return values;
+  values[0] = first[0]!(bytes, base + offsets[0]!);
+  if (count === 1) return values;
+  values[1] = first[1]!(bytes, base + offsets[1]!);
+  if (count === 2) return values;
+  values[2] = first[2]!(bytes, base + offsets[2]!);
+  if (count === 3) return values;
+  values[3] = first[3]!(bytes, base + offsets[3]!);
+  if (count === 4) return values;
+  values[4] = first[4]!(bytes, base + offsets[4]!);
+  if (count === 5) return values;
+  values[5] = first[5]!(bytes, base + offsets[5]!);
+  if (count === 6) return values;
+  values[6] = first[6]!(bytes, base + offsets[6]!);
+  if (count === 7) return values;
+  values[7] = first[7]!(bytes, base + offsets[7]!);
+  for (let i = 8; i < count; i++) values[i] = valueAt(kinds[i]!, bytes, base + offsets[i]!, sizes[i]!);
   return values;
-}
-
-function textAt(kind: number, bytes: Uint8Array, at: number, size: number): Uint8Array {
-  const from = bytes.byteOffset + at;
-  if (kind !== PASCAL) return new View(bytes.buffer, from, size);
-  // As CPython: a count that claims more than there is room for is cut.
-  const length = size === 0 ? 0 : Math.min(bytes[at]!, size - 1);
-  return new View(bytes.buffer, size === 0 ? from : from + 1, length);
 }
 
 function writeText(kind: number, bytes: Uint8Array, at: number, size: number, value: unknown, index: number): void {

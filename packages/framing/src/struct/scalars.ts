@@ -3,8 +3,8 @@ import { FramingError, shown } from '../errors.js';
 /**
  * Numbers of fixed size in bytes: what `struct` and `pack` have in common.
  *
- * A kind is a small integer, so that one `switch`, and no call of an unknown function, reads a field. Integers are put
- * together with shifts: as fast as a `DataView`, and none has to be made for each message.
+ * A kind is a small integer. Integers are put together with shifts: as fast as a `DataView`, and none has to be made for
+ * each message.
  */
 export const U8 = 0;
 export const I8 = 2;
@@ -60,71 +60,98 @@ function loadLongLe(b: Uint8Array, at: number): void {
   scratch.setInt32(4, wordLe(b, at));
 }
 
-/** The value of that kind at `at`, which must lie inside `b`. */
-export function readScalar(kind: number, b: Uint8Array, at: number): number | bigint | boolean {
-  switch (kind) {
-    case U8:
-    case U8 + LITTLE:
-      return b[at]!;
-    case I8:
-    case I8 + LITTLE:
-      return (b[at]! << 24) >> 24;
-    case BOOL:
-    case BOOL + LITTLE:
-      return b[at] !== 0;
-    case U16:
-      return (b[at]! << 8) | b[at + 1]!;
-    case U16 + LITTLE:
-      return b[at]! | (b[at + 1]! << 8);
-    case I16:
-      return ((b[at]! << 24) | (b[at + 1]! << 16)) >> 16;
-    case I16 + LITTLE:
-      return ((b[at]! << 16) | (b[at + 1]! << 24)) >> 16;
-    case U24:
-      return (b[at]! << 16) | (b[at + 1]! << 8) | b[at + 2]!;
-    case U24 + LITTLE:
-      return b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16);
-    case I24:
-      return ((b[at]! << 24) | (b[at + 1]! << 16) | (b[at + 2]! << 8)) >> 8;
-    case I24 + LITTLE:
-      return ((b[at]! << 8) | (b[at + 1]! << 16) | (b[at + 2]! << 24)) >> 8;
-    case U32:
-      return word(b, at) >>> 0;
-    case U32 + LITTLE:
-      return wordLe(b, at) >>> 0;
-    case I32:
-      return word(b, at);
-    case I32 + LITTLE:
-      return wordLe(b, at);
-    case U64:
-      loadLong(b, at);
-      return scratch.getBigUint64(0);
-    case U64 + LITTLE:
-      loadLongLe(b, at);
-      return scratch.getBigUint64(0);
-    case I64:
-      loadLong(b, at);
-      return scratch.getBigInt64(0);
-    case I64 + LITTLE:
-      loadLongLe(b, at);
-      return scratch.getBigInt64(0);
-    case F16:
-      return halfToNumber((b[at]! << 8) | b[at + 1]!);
-    case F16 + LITTLE:
-      return halfToNumber(b[at]! | (b[at + 1]! << 8));
-    case F32:
-      scratch.setInt32(0, word(b, at));
-      return scratch.getFloat32(0);
-    case F32 + LITTLE:
-      scratch.setInt32(0, wordLe(b, at));
-      return scratch.getFloat32(0);
-    case F64:
-      loadLong(b, at);
-      return scratch.getFloat64(0);
-    default:
-      loadLongLe(b, at);
-      return scratch.getFloat64(0);
-  }
+/** Reads a value of fixed size at `at`; all of it must lie inside `b`. */
+export type ReadAt<T> = (b: Uint8Array, at: number) => T;
+
+/**
+ * How each kind is read, in the order of their numbers. Functions, and not one with a `switch`: a call that always meets
+ * the same one is replaced by what it does.
+ */
+export const READERS: readonly ReadAt<number | bigint | boolean>[] = [
+  readU8,
+  readU8,
+  readI8,
+  readI8,
+  readBool,
+  readBool,
+  // U16, I16
+  (b, at) => (b[at]! << 8) | b[at + 1]!,
+  (b, at) => b[at]! | (b[at + 1]! << 8),
+  (b, at) => ((b[at]! << 24) | (b[at + 1]! << 16)) >> 16,
+  (b, at) => ((b[at]! << 16) | (b[at + 1]! << 24)) >> 16,
+  // U24, I24
+  (b, at) => (b[at]! << 16) | (b[at + 1]! << 8) | b[at + 2]!,
+  (b, at) => b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16),
+  (b, at) => ((b[at]! << 24) | (b[at + 1]! << 16) | (b[at + 2]! << 8)) >> 8,
+  (b, at) => ((b[at]! << 8) | (b[at + 1]! << 16) | (b[at + 2]! << 24)) >> 8,
+  // U32, I32
+  (b, at) => word(b, at) >>> 0,
+  (b, at) => wordLe(b, at) >>> 0,
+  word,
+  wordLe,
+  readU64,
+  readU64Le,
+  readI64,
+  readI64Le,
+  // F16
+  (b, at) => halfToNumber((b[at]! << 8) | b[at + 1]!),
+  (b, at) => halfToNumber(b[at]! | (b[at + 1]! << 8)),
+  readF32,
+  readF32Le,
+  readF64,
+  readF64Le,
+];
+
+function readU8(b: Uint8Array, at: number): number {
+  return b[at]!;
+}
+
+function readI8(b: Uint8Array, at: number): number {
+  return (b[at]! << 24) >> 24;
+}
+
+function readBool(b: Uint8Array, at: number): boolean {
+  return b[at] !== 0;
+}
+
+function readU64(b: Uint8Array, at: number): bigint {
+  loadLong(b, at);
+  return scratch.getBigUint64(0);
+}
+
+function readU64Le(b: Uint8Array, at: number): bigint {
+  loadLongLe(b, at);
+  return scratch.getBigUint64(0);
+}
+
+function readI64(b: Uint8Array, at: number): bigint {
+  loadLong(b, at);
+  return scratch.getBigInt64(0);
+}
+
+function readI64Le(b: Uint8Array, at: number): bigint {
+  loadLongLe(b, at);
+  return scratch.getBigInt64(0);
+}
+
+function readF32(b: Uint8Array, at: number): number {
+  scratch.setInt32(0, word(b, at));
+  return scratch.getFloat32(0);
+}
+
+function readF32Le(b: Uint8Array, at: number): number {
+  scratch.setInt32(0, wordLe(b, at));
+  return scratch.getFloat32(0);
+}
+
+function readF64(b: Uint8Array, at: number): number {
+  loadLong(b, at);
+  return scratch.getFloat64(0);
+}
+
+function readF64Le(b: Uint8Array, at: number): number {
+  loadLongLe(b, at);
+  return scratch.getFloat64(0);
 }
 
 /**

@@ -130,6 +130,53 @@ describe('struct', () => {
     expect(packet.size).toBeUndefined();
   });
 
+  it('its values are plain objects, each with the fields of its own layout in their order, however many there are', () => {
+    const sizes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12];
+    const layouts = sizes.map((size) => {
+      const shape: Record<string, Field<unknown>> = { pad: padding(1) };
+      for (let i = 0; i < size; i++) shape[`f${size}_${i}`] = [u8, le(u16), u32][i % 3] as Field<unknown>;
+      return struct({ ...shape, padded: padding(2) });
+    });
+    for (let round = 0; round < 3; round++) {
+      for (const [which, size] of sizes.entries()) {
+        const value = Object.fromEntries(Array.from({ length: size }, (_, i) => [`f${size}_${i}`, i + round]));
+        const layout = layouts[which]!;
+        const got = layout.decode(layout.encode(value as never)) as Record<string, unknown>;
+        expect(got).toStrictEqual(value);
+        expect(Object.keys(got)).toEqual(Object.keys(value));
+        expect(Object.getPrototypeOf(got)).toBe(Object.prototype);
+      }
+    }
+    expect(() => struct({ ['__proto__']: u8 })).toThrow(code('ERR_FRAMING_OPTION'));
+  });
+
+  it('every field of fixed size is read alike before, inside and behind one of variable size, in both byte orders', () => {
+    const fixed = {
+      a: u24,
+      b: be(i16),
+      c: bits({ x: 3, y: 13 }),
+      d: array(u32, 2),
+      e: ascii(3),
+      f: struct({ g: f32 }),
+    };
+    const value = { a: 0x010203, b: -2, c: { x: 5, y: 4097 }, d: [1, 2], e: 'ab', f: { g: 0.5 } };
+    for (const endian of ['be', 'le'] as const) {
+      const layout = struct(
+        { before: struct(fixed), list: array(struct(fixed), u8), behind: struct(fixed) },
+        { endian },
+      );
+      const all = { before: value, list: [value, { ...value, a: 7 }], behind: { ...value, e: 'x' } };
+      const flat = struct({ ...fixed, title: utf8(u8), last: le(u32), pad: padding(1) }, { endian });
+      const ofFlat = { ...value, title: 'é', last: 9 };
+      expect(layout.decode(layout.encode(all))).toStrictEqual(all);
+      expect(flat.decode(flat.encode(ofFlat))).toStrictEqual(ofFlat);
+      const alone = struct(fixed, { endian });
+      const bytesOfOne = hex(alone.encode(value));
+      expect(hex(layout.encode(all)).startsWith(bytesOfOne)).toBe(true);
+      expect(bytesOfOne.startsWith(endian === 'be' ? '010203fffeb001' : '030201fffe01b0')).toBe(true);
+    }
+  });
+
   it('counts that do not agree, text that does not fit, and values of the wrong type are refused by their name', () => {
     const wrong: [object, RegExp][] = [
       [{ count: 1 }, /points: count is 1, got a length of 2/],

@@ -3,8 +3,9 @@ import type { Codec, Input, Output } from '../codec.js';
 import { OptionReader, tooLong } from '../codecs/options.js';
 import { FramingError, shown, wrongRange, wrongType } from '../errors.js';
 import { CountOf, checkField, type Field, FieldReader, FieldWriter, type Infer, type Scope } from './field.js';
-import { LITTLE, readScalar, writeScalar } from './scalars.js';
+import type { ReadAt } from './scalars.js';
 import type { Padding } from './text-fields.js';
+import { type Head, valueConstructor } from './values.js';
 
 /** The value of a struct: one property for each field that is not padding. */
 export type StructValue<S> = { -readonly [K in keyof S as S[K] extends Padding ? never : K]: Infer<S[K]> };
@@ -43,18 +44,18 @@ type Shape = Record<string, Field<unknown>>;
 class StructLayout implements Field<Record<string, unknown>> {
   readonly size: number | undefined;
   readonly least: number;
-  readonly scalar = -1;
+  readonly readBe: ReadAt<Record<string, unknown>> | undefined;
+  readonly readLe: ReadAt<Record<string, unknown>> | undefined;
   private readonly names: string[];
   private readonly fields: Field<unknown>[];
-  /** Of each field: its number as a scalar, or -1, or PADDING. */
-  private readonly scalars: number[];
   private readonly little: boolean | undefined;
   private readonly maxFrameLength: number;
-  /**
-   * All values are copies of it, filled in: so they have their shape from the beginning, and writing a property by its
-   * name costs a third of adding it.
-   */
-  private readonly template: Record<string, unknown> = {};
+  private readonly Value = valueConstructor();
+  /** The fields up to the first of variable size, in either byte order: how many they are, padding included, and their size. */
+  private readonly headBe: Head;
+  private readonly headLe: Head;
+  private readonly headFields: number;
+  private readonly headSize: number;
 
   constructor(shape: Shape, options: StructOptions) {
     const reader = new OptionReader('struct', options, ['endian', 'maxFrameLength']);
@@ -62,28 +63,32 @@ class StructLayout implements Field<Record<string, unknown>> {
     this.maxFrameLength = reader.maxFrameLength();
     this.names = Object.keys(shape);
     this.fields = Object.values(shape);
+    const before: string[] = [];
     let size: number | undefined = 0;
     let least = 0;
     for (const [i, field] of this.fields.entries()) {
       const name = this.names[i]!;
       checkField(`struct: ${name}`, field);
-      if (/^\d+$/.test(name)) {
-        throw wrongRange(
-          'ERR_FRAMING_OPTION',
-          `struct: ${name} cannot be a name: JavaScript would put it before others`,
-        );
-      }
-      this.checkCount(name, field);
+      checkName(name);
+      checkCount(name, field, before);
       size = size === undefined || field.size === undefined ? undefined : size + field.size;
       least += field.least;
-      if (!isPadding(field)) this.template[name] = undefined;
+      if (!isPadding(field)) before.push(name);
     }
     if (least > this.maxFrameLength) {
       throw reader.contradiction(`its fields take at least ${least} bytes, maxFrameLength is ${this.maxFrameLength}`);
     }
     this.size = size;
     this.least = least;
-    this.scalars = this.fields.map((field) => (isPadding(field) ? PADDING : field.scalar));
+    const variable = this.fields.findIndex((field) => field.readBe === undefined);
+    this.headFields = variable < 0 ? this.fields.length : variable;
+    this.headSize = this.fields.slice(0, this.headFields).reduce((sum, field) => sum + field.size!, 0);
+    this.headBe = this.headOf(false);
+    this.headLe = this.headOf(true);
+    if (variable >= 0) return;
+    const { Value, headBe, headLe } = this;
+    this.readBe = (bytes, at) => new Value(headBe, bytes, at);
+    this.readLe = (bytes, at) => new Value(headLe, bytes, at);
   }
 
   decode(from: Uint8Array | Input): Record<string, unknown> | undefined {
@@ -102,73 +107,64 @@ class StructLayout implements Field<Record<string, unknown>> {
 
   read(reader: FieldReader, outer: boolean): Record<string, unknown> | undefined {
     const little = this.little ?? outer;
-    return this.size === undefined ? this.readChecked(reader, little) : this.readFixed(reader, little);
+    if (!reader.has(this.least)) return undefined;
+    const { at } = reader;
+    reader.at = at + this.headSize;
+    const value = new this.Value(little ? this.headLe : this.headBe, reader.bytes, at);
+    return this.readRest(reader, value, little) ? value : undefined;
   }
 
   write(writer: FieldWriter, value: Record<string, unknown>, outer: boolean, _scope: Scope, name: string): void {
     const little = this.little ?? outer;
-    const { fields, scalars, names } = this;
     if (typeof value !== 'object' || value === null) {
       throw new FramingError('BAD_VALUE', `${name || 'struct'} wants an object, got ${shown(value)}`);
     }
+    const { fields, names } = this;
     for (let i = 0; i < fields.length; i++) {
-      const scalar = scalars[i]!;
-      const field = fields[i]!;
       const own = names[i]!;
-      const path = name === '' ? own : `${name}.${own}`;
-      if (scalar >= 0) {
-        const at = writer.room(field.size!);
-        writeScalar(little ? scalar | LITTLE : scalar, writer.bytes, at, value[own], path);
-      } else {
-        field.write(writer, value[own], little, value, path);
-      }
+      fields[i]!.write(writer, value[own], little, value, name === '' ? own : `${name}.${own}`);
     }
   }
 
-  /** All bytes are known to be there. */
-  private readFixed(reader: FieldReader, little: boolean): Record<string, unknown> {
-    const { fields, scalars, names } = this;
-    const value = { ...this.template };
-    for (let i = 0; i < fields.length; i++) {
-      const scalar = scalars[i]!;
-      const field = fields[i]!;
-      if (scalar >= 0) {
-        const { at } = reader;
-        reader.at = at + field.size!;
-        assign(value, i, names[i]!, readScalar(little ? scalar | LITTLE : scalar, reader.bytes, at));
-      } else if (scalar === PADDING) {
-        reader.at += field.size!;
-      } else {
-        assign(value, i, names[i]!, field.read(reader, little, value));
+  private headOf(outer: boolean): Head {
+    const little = this.little ?? outer;
+    const names: string[] = [];
+    const offsets: number[] = [];
+    const readers: ReadAt<unknown>[] = [];
+    let at = 0;
+    for (const [i, field] of this.fields.slice(0, this.headFields).entries()) {
+      if (!isPadding(field)) {
+        names.push(this.names[i]!);
+        offsets.push(at);
+        readers.push((little ? field.readLe : field.readBe)!);
       }
+      at += field.size!;
     }
-    return value;
+    return { names, offsets, readers };
   }
 
-  private readChecked(reader: FieldReader, little: boolean): Record<string, unknown> | undefined {
-    const { fields, scalars, names } = this;
-    const value = { ...this.template };
-    let least = this.least;
-    for (let i = 0; i < fields.length; i++) {
+  /** Reads the fields behind the head; `false` if bytes are missing. */
+  private readRest(reader: FieldReader, value: Record<string, unknown>, little: boolean): boolean {
+    const { fields, names } = this;
+    let least = this.least - this.headSize;
+    for (let i = this.headFields; i < fields.length; i++) {
       const field = fields[i]!;
       // Not the field alone: a short answer tells how much all that follows needs at the least.
-      if (!reader.has(least)) return undefined;
+      if (!reader.has(least)) return false;
       least -= field.least;
-      if (scalars[i] === PADDING) {
-        reader.at += field.size!;
-        continue;
-      }
       const read = field.read(reader, little, value);
-      if (read === undefined) return undefined;
+      if (isPadding(field)) continue;
+      if (read === undefined) return false;
       value[names[i]!] = read;
     }
-    return value;
+    return true;
   }
 
   private decodeBytes(bytes: Uint8Array): Record<string, unknown> {
     const { size } = this;
-    const reader = new FieldReader(bytes, bytes.length);
     if (size !== undefined && size !== bytes.length) throw badLength(`${size}`, bytes.length);
+    if (this.readBe !== undefined) return this.readBe(bytes, 0);
+    const reader = new FieldReader(bytes, bytes.length);
     const value = this.read(reader, false);
     if (value === undefined) throw badLength(`at least ${reader.wanted}`, bytes.length);
     if (reader.at !== bytes.length) throw badLength(`${reader.at}`, bytes.length);
@@ -179,7 +175,7 @@ class StructLayout implements Field<Record<string, unknown>> {
     const { size } = this;
     if (size !== undefined) {
       if (!input.has(size)) return undefined;
-      return this.readFixed(new FieldReader(input.take(size), size), this.little ?? false);
+      return this.decodeBytes(input.take(size));
     }
     if (!input.has(this.least)) return undefined;
     // Its size is known only when it has been read: all that is there is looked at, and what was used is taken.
@@ -195,51 +191,24 @@ class StructLayout implements Field<Record<string, unknown>> {
     input.has(reader.wanted);
     return undefined;
   }
+}
 
-  /** A count must be a field before the one that it counts: a misspelt name is told at once. */
-  private checkCount(name: string, field: Field<unknown>): void {
-    const count = (field as { count?: unknown }).count;
-    if (!(count instanceof CountOf) || count.named === undefined || Object.hasOwn(this.template, count.named)) return;
-    throw wrongRange('ERR_FRAMING_OPTION', `struct: ${name} is counted by ${count.named}, which is no field before it`);
+function checkName(name: string): void {
+  if (/^\d+$/.test(name)) {
+    throw wrongRange('ERR_FRAMING_OPTION', `struct: ${name} cannot be a name: JavaScript would put it before others`);
+  }
+  if (name === '__proto__') {
+    throw wrongRange('ERR_FRAMING_OPTION', 'struct: __proto__ cannot be a name: it is the prototype of a value');
   }
 }
 
-/**
- * `value[name] = field`. An assignment remembers the one name that it has met, and is fast as long as it meets no other:
- * so the first fields, of which each has an assignment of its own, cost little where one layout does most of the work.
- */
-function assign(value: Record<string, unknown>, index: number, name: string, field: unknown): void {
-  switch (index) {
-    case 0:
-      value[name] = field;
-      return;
-    case 1:
-      value[name] = field;
-      return;
-    case 2:
-      value[name] = field;
-      return;
-    case 3:
-      value[name] = field;
-      return;
-    case 4:
-      value[name] = field;
-      return;
-    case 5:
-      value[name] = field;
-      return;
-    case 6:
-      value[name] = field;
-      return;
-    case 7:
-      value[name] = field;
-      return;
-    default:
-      value[name] = field;
-  }
+/** A count must be a field before the one that it counts: a misspelt name is told at once. */
+function checkCount(name: string, field: Field<unknown>, before: readonly string[]): void {
+  const count = (field as { count?: unknown }).count;
+  if (!(count instanceof CountOf) || count.named === undefined || before.includes(count.named)) return;
+  throw wrongRange('ERR_FRAMING_OPTION', `struct: ${name} is counted by ${count.named}, which is no field before it`);
 }
 
-const PADDING = -2;
 const NO_SCOPE: Scope = {};
 
 function isPadding(field: Field<unknown>): field is Padding {

@@ -1,18 +1,31 @@
 import { isBytes, latin1Slice, utf8Bytes, utf8Text, View } from '../bytes.js';
 import { FramingError, shown, wrongRange } from '../errors.js';
-import { type Count, CountOf, type Field, type FieldReader, type FieldWriter, type Scope } from './field.js';
+import {
+  type Count,
+  CountOf,
+  type Field,
+  type FieldReader,
+  type FieldWriter,
+  FixedField,
+  type Scope,
+} from './field.js';
+import type { ReadAt } from './scalars.js';
 
 /** Bytes of a counted length, and what they mean. */
 abstract class CountedBytes<T> implements Field<T> {
   readonly size: number | undefined;
   readonly least: number;
-  readonly scalar = -1;
   readonly count: CountOf;
+  readonly readBe: ReadAt<T> | undefined;
+  readonly readLe: ReadAt<T> | undefined;
 
   constructor(what: string, count: Count) {
     this.count = new CountOf(what, count);
     this.size = this.count.fixed;
     this.least = this.size ?? this.count.size;
+    const { size } = this;
+    if (size !== undefined) this.readBe = (bytes, at) => this.fromBytes(viewOf(bytes, at, size));
+    this.readLe = this.readBe;
   }
 
   protected abstract fromBytes(bytes: Uint8Array): T;
@@ -26,7 +39,7 @@ abstract class CountedBytes<T> implements Field<T> {
     if (this.size === undefined && !reader.has(length)) return undefined;
     const { bytes, at } = reader;
     reader.at = at + length;
-    return this.fromBytes(new View(bytes.buffer, bytes.byteOffset + at, length));
+    return this.fromBytes(viewOf(bytes, at, length));
   }
 
   write(writer: FieldWriter, value: T, little: boolean, scope: Scope, name: string): void {
@@ -39,6 +52,10 @@ abstract class CountedBytes<T> implements Field<T> {
     const at = writer.room(fixed ?? bytes.length);
     writer.bytes.set(bytes, at);
   }
+}
+
+function viewOf(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  return new View(bytes.buffer, bytes.byteOffset + at, length);
 }
 
 class BytesField extends CountedBytes<Uint8Array> {
@@ -139,23 +156,18 @@ export interface Padding extends Field<undefined> {
   readonly padding: true;
 }
 
-class PaddingField implements Padding {
+class PaddingField extends FixedField<undefined> implements Padding {
   readonly padding = true;
-  readonly size: number;
-  readonly least: number;
-  readonly scalar = -1;
 
   constructor(size: number) {
     if (!(Number.isInteger(size) && size >= 0 && size <= 0x7fffffff)) {
       throw wrongRange('ERR_FRAMING_OPTION', `padding wants 0 to 2^31 - 1 bytes, got ${shown(size)}`);
     }
-    this.size = size;
-    this.least = this.size;
+    super(size);
   }
 
-  read(reader: FieldReader): undefined {
-    reader.at += this.size;
-  }
+  readonly readBe = () => undefined;
+  readonly readLe = () => undefined;
 
   write(writer: FieldWriter): void {
     writer.room(this.size);
