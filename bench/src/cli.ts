@@ -162,6 +162,12 @@ function conclude(options: BenchOptions, { cells, workloads: ran }: ResultsFile)
   return code;
 }
 
+// Who reads along may leave (`| head`): what is measured goes on, and stands in the file of results.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+
 try {
   const action = parseOptions(process.argv.slice(2));
   process.exitCode = action.kind === 'micro' ? await runMicro(action.options) : await bench(action.options);

@@ -258,6 +258,15 @@ describe('the command', () => {
     ]);
   });
 
+  it('ends in order where who reads its output has left', async () => {
+    const child = spawn(process.execPath, [dist('cli.js'), '--list'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const errors = child.stderr.toArray();
+    child.stdout.destroy();
+    const code = await new Promise((resolve) => child.once('exit', resolve));
+    expect(Buffer.concat(await errors).toString()).toBe('');
+    expect(code).toBe(0);
+  });
+
   it.each(['SIGINT', 'SIGKILL'] as const)('after %s no child is left', async (signal) => {
     const out = path.join(folder, signal);
     const child = spawn(process.execPath, args(out, '--duration', '30'), { stdio: 'ignore' });
