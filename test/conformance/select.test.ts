@@ -398,8 +398,9 @@ describeBackends('select', (stage) => {
   it('a loop that waits for room to write goes on as soon as there is room', async () => {
     const reactor = stage.reactor();
     const [client, server] = await pair(reactor);
-    const taken = filled(client);
-    expect(await reactor.select([], [client], [], 10)).toEqual(NONE);
+    let taken = filled(client);
+    // The receiver's buffer grows while it is filled, and Node's queue moves into it later.
+    while ((await reactor.select([], [client], [], 10))[1].length > 0) taken += filled(client);
     const waiting = reactor.select([], [client], []);
     const into = Buffer.alloc(65536);
     let read = 0;
