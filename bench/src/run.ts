@@ -1,7 +1,7 @@
 /** Runs the plan: every workload in rounds, every round over all targets, in slices that take turns (measure/round.ts). */
 import type { ClientKind, LoadProgress } from './load/result.js';
 import type { Placement } from './measure/placement.js';
-import { type Contestant, runRound, SLICE_WARMUP } from './measure/round.js';
+import { type Contestant, runRound, SLICE_WARMUP, WARM_LOADS } from './measure/round.js';
 import type { Setup } from './measure/session.js';
 import { type BenchOptions, plannedDuration, plannedRounds } from './plan/options.js';
 import { commandOf, isSliced, limitsOf, obstacle, type Target, targetNamed } from './plan/targets.js';
@@ -65,7 +65,10 @@ function expectation(target: Target, { workload, passes, duration }: WorkloadPla
   const pace = workload.shape === 'flood' ? (workload.intervalMs ?? 0) / 1000 / workload.connections : 0;
   const held = target.crowded ? (workload.idle ?? 0) * HELD_SECONDS : 0;
   const start =
-    held + SERVER_SECONDS + CLIENT_SECONDS + Math.max(warmup, options.preset.warm ? workload.warmMessages * pace : 0);
+    held +
+    SERVER_SECONDS +
+    (options.preset.warm ? WARM_LOADS : 1) * CLIENT_SECONDS +
+    Math.max(warmup, options.preset.warm ? workload.warmMessages * pace : 0);
   if (workload.shape === 'idle')
     return { start: 0, slice: 0, whole: SERVER_SECONDS + CLIENT_SECONDS + 2 * settle + IDLE_OPENING_SECONDS };
   if (!isSliced(target, workload, passes)) {

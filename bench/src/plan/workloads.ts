@@ -93,7 +93,7 @@ export const workloads: readonly Workload[] = [
     pipeline: 1,
     frame: null,
     intervalMs: 3,
-    warmMessages: 3_000,
+    warmMessages: 4_000,
     targets: ['c-epoll', 'node-net', 'reactor', 'reactor-borrowed'],
     baselines: ['c-epoll'],
     // A percentile is told by the few messages above it: rounds are long enough to have a hundred of them, and many enough for quartiles.
@@ -133,7 +133,7 @@ export const workloads: readonly Workload[] = [
     warmMessages: 50_000,
     targets: ['c-udp', 'node-dgram', 'datagram-batch', 'datagram'],
     baselines: ['c-udp', 'node-dgram'],
-    roundShare: 1,
+    roundShare: 0.8,
   },
   {
     name: 'idle',
