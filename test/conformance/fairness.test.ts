@@ -303,6 +303,34 @@ describeBackends('fairness', (stage) => {
       },
     );
 
+  stage.needs('rawDescriptors')(
+    'the reactor may be closed by what is told before a flooding connection is served',
+    async () => {
+      const reactor = stage.reactor();
+      const [[flooding, flooded], [client, quiet]] = (await pairs(reactor, 2)) as [[Socket, Socket], [Socket, Socket]];
+      const heard: string[] = [];
+      const done = new Log<string>();
+      reactor.connection(flooded, {
+        data() {
+          heard.push('flood');
+          if (heard.length === 1) client.send(Buffer.from('ping'));
+        },
+      });
+      reactor.connection(quiet, {
+        data: (connection) => connection.destroy(),
+        close() {
+          heard.push('closed');
+          reactor.close();
+          done.add('done');
+        },
+      });
+      flooding.send(Buffer.alloc(2 * LARGEST_READ));
+      await done.reaches(1);
+      await rounds(5);
+      expect(heard).toEqual(['flood', 'closed']);
+    },
+  );
+
   it('one connection that floods leaves ten others their echo (42)', async () => {
     const reactor = stage.reactor();
     const { address } = await serving(reactor, {

@@ -5,7 +5,8 @@
  *   1. the tasks posted before the turn, then the timers that were due when it began
  *   2. what a budget left over from the turn before                                         batch.ts
  *   3. wait without waiting; receive for the connections that flow; each ready socket:      slots.ts, delivery.ts
- *      writable, readable, error, each after a look whether it is still wanted
+ *      writable, readable, error, each after a look whether it is still wanted; who received much the time before
+ *      comes last, behind a flush of what the others have answered
  *   4. the selects that something was reported for                                          ../select.ts
  *   5. the coarse timeouts: after the sockets, so that what has arrived counts              ../timeout-wheel.ts
  *   6. the flush: what connections wrote leaves in one gathered send each                   departures.ts
