@@ -6,6 +6,7 @@ import {
   READABLE,
   type Reactor,
   type Socket,
+  WOULD_BLOCK,
   WRITABLE,
 } from '@fdset/reactor';
 import { expect, it } from 'vitest';
@@ -302,6 +303,78 @@ describeBackends('fairness', (stage) => {
         expect(order.slice(0, 4)).toEqual(['flood, 0 answered', 'quiet', 'quiet', 'flood, 2 answered']);
       },
     );
+
+  stage.needs('rawDescriptors')(
+    'who sends little while a flooding connection is received for is served before that is answered',
+    async () => {
+      const reactor = stage.reactor();
+      const [[flooding, flooded], [client, quiet]] = (await pairs(reactor, 2)) as [[Socket, Socket], [Socket, Socket]];
+      const into = Buffer.alloc(LARGEST_READ);
+      const done = new Log<{ answered: number; turns: number }>();
+      let floods = 0;
+      let turns = 0;
+      reactor.connection(flooded, {
+        data(connection, chunk) {
+          floods += 1;
+          if (floods !== 2) return;
+          turns = reactor.metrics.turns;
+          client.send(Buffer.from('ping'));
+          connection.write(chunk);
+        },
+      });
+      reactor.connection(quiet, {
+        data: () => done.add({ answered: flooding.recv(into), turns: reactor.metrics.turns - turns }),
+      });
+      flooding.send(Buffer.alloc(2 * LARGEST_READ));
+      await done.reaches(1);
+      expect(done.entries).toEqual([{ answered: WOULD_BLOCK, turns: 0 }]);
+      await until(() => flooding.recv(into) > 0);
+    },
+  );
+
+  stage.needs('rawDescriptors')(
+    'of several flooding connections that a budget has left over, one is served before who sends little meanwhile',
+    async () => {
+      const reactor = stage.reactor({ byteBudget: 1 });
+      const made = await pairs(reactor, 4);
+      const [client, quiet] = made.pop() as [Socket, Socket];
+      const heard = new Log<string>();
+      for (const [flooding, flooded] of made) {
+        reactor.connection(flooded, {
+          data() {
+            heard.add('flood');
+            // The fourth is the first that was heavy before; the others of its batch are left over.
+            if (heard.entries.length === 4) client.send(Buffer.from('ping'));
+          },
+        });
+        flooding.send(Buffer.alloc(2 * LARGEST_READ));
+      }
+      reactor.connection(quiet, { data: () => heard.add('quiet') });
+      await heard.reaches(7);
+      expect(heard.entries).toEqual(['flood', 'flood', 'flood', 'flood', 'quiet', 'flood', 'flood']);
+    },
+  );
+
+  stage.needs('rawDescriptors')(
+    'those that send little, whatever budget they use up, do not keep the flooding ones from being served',
+    async () => {
+      const reactor = stage.reactor({ byteBudget: 1 });
+      const made = await pairs(reactor, 4);
+      const floods = new Log<number>();
+      for (const [index, [client, server]] of made.entries()) {
+        const sent = Buffer.alloc(index < 2 ? LARGEST_READ : 4);
+        reactor.connection(server, {
+          data() {
+            if (index < 2) floods.add(index);
+            // Ready again before its handler returns.
+            if (floods.entries.length < 12) client.send(sent);
+          },
+        });
+        client.send(sent);
+      }
+      await floods.reaches(12);
+    },
+  );
 
   stage.needs('rawDescriptors')(
     'the reactor may be closed by what is told before a flooding connection is served',

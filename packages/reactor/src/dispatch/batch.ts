@@ -2,14 +2,15 @@
  * The events of a turn, within its budgets. What a budget stops keeps its place: in the kernel's queue what was not asked
  * for, here what was.
  *
- *   events   0 ......... cursor ............. received ............ heavy ............ count
- *            dispatched  received for, where  still to be received  the same, of sockets that
- *                        they asked for it    for                   had much the time before
+ *   events   0 ......... cursor ............. received ............. count      heavy: those of sockets that had much the
+ *            dispatched  received for, where  still to be received              time before, one by one behind all others
+ *                        they asked for it    for                               (`#serveHeavy`)
  */
 import type { Demultiplexer } from '../backend/backend.js';
 import { AHEAD } from '../readiness.js';
 import { KEEP, type ReceivingHandler } from '../registration.js';
 import type { Delivery } from './delivery.js';
+import { HeavySockets } from './heavy.js';
 import type { SlotTable } from './slots.js';
 
 /** How much one turn may do before libuv's other handles get theirs. */
@@ -33,9 +34,6 @@ export interface BatchHost {
   flush(): void;
 }
 
-/** A socket that received as much by one event is heavy: a full block of the kernel backend. */
-const HEAVY_BYTES = 64 * 1024;
-
 /** Events between two looks at the clock: doubled while handlers are quick, back to one when they are not. */
 const MOST_UNTIMED_EVENTS = 8;
 const QUICK_MS = 0.5;
@@ -48,14 +46,15 @@ export class Batch {
   #cursor = 0;
   #received = 0;
   #count = 0;
-  /** The first event of a heavy socket; they stand behind all others. */
-  #heavy = 0;
-  /** Slots of the sockets that were heavy in the batch before, and in this one. */
-  #heavyBefore = new Set<number>();
-  #heavyNow = new Set<number>();
+  readonly #heavy = new HeavySockets();
+  /** A heavy socket was served last: the others come before the next one, and if a budget ends them, that one before them. */
+  #owesOthers = false;
+  /** What the events budget has left in this turn. */
+  #left = 0;
   /** Events since the latest look at the clock, and how many there may be. */
   #untimed = 0;
   #stride = 1;
+  #looked = 0;
 
   constructor(host: BatchHost, budgets: Budgets) {
     this.#host = host;
@@ -65,111 +64,125 @@ export class Batch {
 
   /** Whether a budget has left something over. */
   get leftOver(): boolean {
-    return this.#cursor < this.#count;
+    return this.#cursor < this.#count || this.#heavy.count > 0;
   }
 
   /** What is left over from the turn before, then what is ready, until there is no more or a budget has ended. */
   run(began: number): void {
     const host = this.#host;
     const deadline = began + this.#budgets.ms;
-    let left = this.#budgets.events;
+    this.#left = this.#budgets.events;
     for (;;) {
-      if (this.#cursor === this.#count) {
+      let full = true;
+      if (this.leftOver) this.#left -= this.#count - this.#cursor + this.#heavy.count;
+      else {
         if (host.closed) return;
         // No more than the budget has left is asked for: the rest keeps its place in the kernel's queue.
-        const asked = Math.min(left, this.#room);
-        this.#cursor = 0;
-        this.#received = 0;
-        this.#count = host.demultiplexer.wait(asked);
-        host.counters.events += this.#count;
-        if (this.#count === 0) return;
-        this.#putHeavyLast();
-        left -= this.#count;
-        const full = this.#count === asked;
-        if (!this.#dispatch(deadline)) return;
-        if (!full) return;
-      } else {
-        left -= this.#count - this.#cursor;
-        if (!this.#dispatch(deadline)) return;
+        const asked = Math.min(this.#left, this.#room);
+        const count = this.#take(asked);
+        if (count === 0) return;
+        this.#count = this.#heavy.putAside(host.demultiplexer.events, count);
+        full = count === asked;
       }
+      if (!this.#dispatch(deadline)) {
+        if (full || this.leftOver) host.counters.budgetHits += 1;
+        // Between two turns nothing is in nobody's hands.
+        this.keepReceived();
+        return;
+      }
+      if (!full) return;
       // A budget that ended with the batch is ended all the same.
-      if (left <= 0 || host.turnBytes >= this.#budgets.bytes || host.now() >= deadline) {
+      if (this.#left <= 0 || host.turnBytes >= this.#budgets.bytes || host.now() >= deadline) {
         host.counters.budgetHits += 1;
         return;
       }
     }
   }
 
-  /** Dispatches from the cursor on; `false` when the byte or time budget stopped it. */
+  #take(asked: number): number {
+    const { demultiplexer, counters } = this.#host;
+    this.#cursor = 0;
+    this.#received = 0;
+    this.#count = demultiplexer.wait(asked);
+    this.#left -= this.#count;
+    counters.events += this.#count;
+    return this.#count;
+  }
+
+  /** Dispatches what there is, until the byte or the time budget is used up: `false`. */
   #dispatch(deadline: number): boolean {
-    if (this.#dispatchEvents(deadline)) return true;
-    this.#host.counters.budgetHits += 1;
-    // Between two turns nothing is in nobody's hands.
-    this.keepReceived();
-    return false;
+    if (!this.#dispatchEvents(deadline)) return false;
+    return this.#heavy.count === 0 || this.#serveHeavy(deadline);
   }
 
   #dispatchEvents(deadline: number): boolean {
-    const { demultiplexer, slots, delivery, counters } = this.#host;
+    const { demultiplexer } = this.#host;
     const { events } = demultiplexer;
-    const mostBytes = this.#budgets.bytes;
-    let looked = deadline - this.#budgets.ms;
+    this.#looked = deadline - this.#budgets.ms;
     while (this.#cursor < this.#count) {
       const index = this.#cursor;
-      if (index === this.#received) {
-        // The answers of the others do not wait for what a heavy one has to be copied and answered.
-        if (index === this.#heavy) {
-          this.#host.flush();
-          if (this.#host.closed) return true;
-        }
-        const end = index < this.#heavy ? this.#heavy : this.#count;
-        this.#received = demultiplexer.receiveAhead?.(index, end) ?? end;
-      }
+      if (index === this.#received) this.#received = demultiplexer.receiveAhead?.(index, this.#count) ?? this.#count;
       const at = index * 3;
       this.#cursor = index + 1;
-      const slot = events[at] as number;
-      const watch = slots.find(slot, events[at + 1] as number);
-      const bytesBefore = this.#host.turnBytes;
-      if (watch === undefined) counters.stale += 1;
-      else delivery.deliver(watch, events[at + 2] as number, index);
-      if (this.#host.turnBytes - bytesBefore >= HEAVY_BYTES) this.#heavyNow.add(slot);
-      this.#untimed += 1;
-      if (this.#untimed >= this.#stride) {
-        const now = this.#host.now();
-        this.#untimed = 0;
-        this.#stride = now - looked > QUICK_MS ? 1 : Math.min(this.#stride * 2, MOST_UNTIMED_EVENTS);
-        looked = now;
-        if (now >= deadline && this.#cursor < this.#count) return false;
-      }
-      if (this.#host.turnBytes >= mostBytes && this.#cursor < this.#count) return false;
+      this.#deliver(events[at] as number, events[at + 1] as number, events[at + 2] as number, index);
+      if (this.#spent(deadline)) return false;
     }
     return true;
   }
 
-  /**
-   * Puts the events of the sockets that were heavy in the batch before behind all others, in their order. So whoever sends
-   * little waits for a full block of another one only when it comes after it.
-   */
-  #putHeavyLast(): void {
-    const heavy = this.#heavyNow;
-    this.#heavyNow = this.#heavyBefore;
-    this.#heavyNow.clear();
-    this.#heavyBefore = heavy;
-    this.#heavy = this.#count;
-    if (heavy.size === 0) return;
-    const { events } = this.#host.demultiplexer;
-    const last: number[] = [];
-    let end = 0;
-    for (let at = 0; at < this.#count * 3; at += 3) {
-      const slot = events[at] as number;
-      if (heavy.has(slot)) last.push(slot, events[at + 1] as number, events[at + 2] as number);
-      else {
-        if (last.length > 0) events.copyWithin(end, at, at + 3);
-        end += 3;
-      }
+  #deliver(slot: number, generation: number, mask: number, index: number): void {
+    const host = this.#host;
+    const watch = host.slots.find(slot, generation);
+    const bytesBefore = host.turnBytes;
+    if (watch === undefined) host.counters.stale += 1;
+    else host.delivery.deliver(watch, mask, index);
+    this.#heavy.note(slot, host.turnBytes - bytesBefore);
+  }
+
+  /** Whether the bytes or the time of the turn are used up. */
+  #spent(deadline: number): boolean {
+    this.#untimed += 1;
+    if (this.#untimed >= this.#stride) {
+      const now = this.#host.now();
+      this.#untimed = 0;
+      this.#stride = now - this.#looked > QUICK_MS ? 1 : Math.min(this.#stride * 2, MOST_UNTIMED_EVENTS);
+      this.#looked = now;
+      if (now >= deadline) return true;
     }
-    events.set(last, end);
-    this.#heavy = end / 3;
+    return this.#host.turnBytes >= this.#budgets.bytes;
+  }
+
+  /**
+   * A full block of a heavy socket is copied in and out while all others wait. So what they have written leaves before it is
+   * received, and what they have sent meanwhile is served before it is answered: who sends little waits for half of it.
+   */
+  #serveHeavy(deadline: number): boolean {
+    const host = this.#host;
+    const heavy = this.#heavy;
+    // A turn that goes on with what a budget has left over.
+    if (this.#owesOthers && !this.#serveOthers(deadline)) return false;
+    while (heavy.count > 0) {
+      host.flush();
+      if (host.closed) return true;
+      const at = heavy.next();
+      this.#owesOthers = true;
+      const { waiting } = heavy;
+      this.#deliver(waiting[at] as number, waiting[at + 1] as number, waiting[at + 2] as number, -1);
+      if (this.#spent(deadline) || !this.#serveOthers(deadline)) return false;
+    }
+    return true;
+  }
+
+  /** Serves those that are ready now and not heavy. */
+  #serveOthers(deadline: number): boolean {
+    const { closed, demultiplexer, counters } = this.#host;
+    if (this.#left <= 0 || closed) return true;
+    this.#owesOthers = false;
+    const found = this.#take(Math.min(this.#left, this.#room));
+    this.#count = this.#heavy.leaveOut(demultiplexer.events, found);
+    counters.events -= found - this.#count;
+    this.#left += found - this.#count;
+    return this.#dispatchEvents(deadline);
   }
 
   /** What was received for events that have not come to their turn is given to its owners now, to keep. */
@@ -190,5 +203,7 @@ export class Batch {
   clear(): void {
     this.#cursor = 0;
     this.#count = 0;
+    this.#heavy.clear();
+    this.#owesOthers = false;
   }
 }

@@ -6,7 +6,7 @@
  *   2. what a budget left over from the turn before                                         batch.ts
  *   3. wait without waiting; receive for the connections that flow; each ready socket:      slots.ts, delivery.ts
  *      writable, readable, error, each after a look whether it is still wanted; who received much the time before
- *      comes last, behind a flush of what the others have answered
+ *      comes last, one by one, with a flush before and a look at the others behind it       heavy.ts
  *   4. the selects that something was reported for                                          ../select.ts
  *   5. the coarse timeouts: after the sockets, so that what has arrived counts              ../timeout-wheel.ts
  *   6. the flush: what connections wrote leaves in one gathered send each                   departures.ts
