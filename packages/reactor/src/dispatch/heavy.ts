@@ -27,6 +27,8 @@ export class HeavySockets {
   /** Takes the events of heavy sockets out of a new batch of `count` triples, and returns how many are left. */
   putAside(events: Int32Array, count: number): number {
     const heavy = this.#now;
+    // Nobody is, nearly always: emptying a set costs an allocation, also where it is empty.
+    if (heavy.size === 0 && this.#before.size === 0) return count;
     this.#now = this.#before;
     this.#now.clear();
     this.#before = heavy;
