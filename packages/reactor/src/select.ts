@@ -127,6 +127,8 @@ export class SelectTable {
 
   /** A socket is being closed: the selects that wait for it end with EBADF. */
   closed(watch: Watch): void {
+    // A connect leaves its select behind: ten thousand of them that end must not look through each other.
+    if (watch.selectors === null || watch.selectors.interest === 0) return;
     for (const select of this.#pending)
       if (select.armed && select.sets.some((set) => set.includes(watch.socket)))
         this.#finish(select, undefined, socketError('EBADF', 'select'));
