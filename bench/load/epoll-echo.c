@@ -7,17 +7,14 @@
  *   epoll-echo [--host 127.0.0.1] [--port 0]      prints "ready <port>" and serves until SIGTERM
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "echo-server.h"
+
 #include <errno.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,11 +29,6 @@ struct rest {
 
 static struct rest *rests;
 static int epoll_fd;
-
-static void fail(const char *what) {
-  fprintf(stderr, "epoll-echo: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
 
 static void watch(int operation, int fd, uint32_t events) {
   struct epoll_event event = { .events = events, .data.fd = fd };
@@ -96,21 +88,7 @@ static void send_rest(int fd) {
 }
 
 int main(int argc, char **argv) {
-  static const struct option names[] = {
-    { "host", required_argument, 0, 'h' },
-    { "port", required_argument, 0, 'p' },
-    { 0, 0, 0, 0 },
-  };
-  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-  for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-    if (option == 'p') address.sin_port = htons((uint16_t)atoi(optarg));
-    else if (option != 'h' || inet_pton(AF_INET, optarg, &address.sin_addr) != 1) {
-      fprintf(stderr, "usage: epoll-echo [--host IPv4 address] [--port n]\n");
-      return 1;
-    }
-  }
-  prctl(PR_SET_PDEATHSIG, SIGTERM); /* never outlives the harness */
-  signal(SIGUSR2, SIG_IGN);         /* the harness asks servers that have a garbage collector to run it */
+  struct sockaddr_in address = begin_server(argc, argv);
 
   struct rlimit files;
   getrlimit(RLIMIT_NOFILE, &files);
@@ -122,14 +100,12 @@ int main(int argc, char **argv) {
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (listener < 0) fail("socket");
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) fail("bind");
+  bind_server(listener, &address);
   if (listen(listener, BACKLOG) < 0) fail("listen");
-  getsockname(listener, (struct sockaddr *)&address, &(socklen_t){ sizeof address });
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd < 0) fail("epoll_create1");
   watch(EPOLL_CTL_ADD, listener, EPOLLIN);
-  printf("ready %d\n", ntohs(address.sin_port));
-  fflush(stdout);
+  ready(&address);
 
   static struct epoll_event events[BATCH];
   for (;;) {

@@ -7,17 +7,13 @@
  *   udp-echo [--host 127.0.0.1] [--port 0]      prints "ready <port>" and serves until SIGTERM
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "echo-server.h"
+
 #include <errno.h>
-#include <getopt.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stddef.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
 enum { BATCH = 64, ROOM = 2048 }; /* as the targets over DatagramBatch have them */
@@ -27,11 +23,6 @@ static struct sockaddr_storage addresses[BATCH];
 static struct iovec vectors[BATCH];
 static struct mmsghdr messages[BATCH];
 static unsigned received, sent; /* of the batch; what is between them waits to be sent */
-
-static void fail(const char *what) {
-  fprintf(stderr, "udp-echo: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
 
 /* Returns whether the whole batch is sent, or given up. */
 static bool send_rest(int fd) {
@@ -56,21 +47,7 @@ static void receive(int fd) {
 }
 
 int main(int argc, char **argv) {
-  static const struct option names[] = {
-    { "host", required_argument, 0, 'h' },
-    { "port", required_argument, 0, 'p' },
-    { 0, 0, 0, 0 },
-  };
-  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-  for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-    if (option == 'p') address.sin_port = htons((uint16_t)atoi(optarg));
-    else if (option != 'h' || inet_pton(AF_INET, optarg, &address.sin_addr) != 1) {
-      fprintf(stderr, "usage: udp-echo [--host IPv4 address] [--port n]\n");
-      return 1;
-    }
-  }
-  prctl(PR_SET_PDEATHSIG, SIGTERM); /* never outlives the harness */
-  signal(SIGUSR2, SIG_IGN);         /* the harness asks servers that have a garbage collector to run it */
+  struct sockaddr_in address = begin_server(argc, argv);
 
   for (unsigned i = 0; i < BATCH; i++) {
     vectors[i].iov_base = payloads[i];
@@ -78,13 +55,11 @@ int main(int argc, char **argv) {
   }
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) fail("socket");
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) fail("bind");
-  getsockname(fd, (struct sockaddr *)&address, &(socklen_t){ sizeof address });
+  bind_server(fd, &address);
   int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
   if (epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) fail("epoll");
-  printf("ready %d\n", ntohs(address.sin_port));
-  fflush(stdout);
+  ready(&address);
 
   for (;;) {
     int count = epoll_wait(epoll_fd, &event, 1, -1);

@@ -18,8 +18,8 @@ const programs = {
     'datagrams.c',
     'server-stats.c',
   ],
-  'epoll-echo': ['epoll-echo.c'],
-  'udp-echo': ['udp-echo.c'],
+  'epoll-echo': ['epoll-echo.c', 'echo-server.c'],
+  'udp-echo': ['udp-echo.c', 'echo-server.c'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Program = keyof typeof programs;

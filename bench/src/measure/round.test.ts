@@ -85,6 +85,26 @@ describe('a round', () => {
     expect([...loads]).toEqual(['dying warm-up']);
   });
 
+  it('warms a fresh server by messages in two loads, whose connections end and come anew, and by time in one', async () => {
+    for (const [warmMessages, loads] of [
+      [200, 2],
+      [0, 1],
+    ] as const) {
+      let opened = 0;
+      await runRound(
+        [{ ...contestant('a', reactor), warmMessages }],
+        { passes: 1, random: seededRandom(11), signal: new AbortController().signal },
+        {
+          onProgress: (_target, doing, { phase }) => {
+            if (doing === 'warm-up' && phase === 'open') opened += 1;
+          },
+          onStep: () => undefined,
+        },
+      );
+      expect(opened).toBe(loads);
+    }
+  });
+
   it('a server that dies under its load has failed, and the others go on', async () => {
     const { of } = await round([contestant('good', nodeNet), contestant('dying', faulty('exit', 300))], 4);
     expect(of('dying')).toMatchObject({ outcome: 'failed', reason: expect.stringContaining('RangeError: deliberate') });
