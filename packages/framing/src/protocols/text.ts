@@ -1,13 +1,7 @@
+import { ZERO } from '../ascii.js';
 import { latin1Slice } from '../bytes.js';
 import type { Output } from '../codec.js';
 import { FramingError, shown } from '../errors.js';
-
-/** Characters of protocols of text, and how numbers and texts are written in them. */
-export const LF = 10;
-export const CR = 13;
-export const SPACE = 32;
-export const CRLF = 0x0d0a;
-export const ZERO = 48;
 
 const lenient = new TextDecoder('utf-8', { ignoreBOM: true });
 
