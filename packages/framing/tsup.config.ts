@@ -17,8 +17,9 @@ export default defineConfig({
   dts: { compilerOptions: { stripInternal: true } },
   clean: true,
   sourcemap: true,
-  esbuildOptions(options) {
-    // Puts constants into the code as numbers (see src/ascii.ts); names and lines are left as they are.
-    options.minifySyntax = true;
+  esbuildOptions(options, { format }) {
+    // Puts constants into the code as numbers (see src/ascii.ts); names and lines are left as they are. What tsup makes
+    // CommonJS of, where chunks are shared, must not be shortened: it was a syntax error.
+    options.minifySyntax = format === 'esm';
   },
 });

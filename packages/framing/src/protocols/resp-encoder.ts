@@ -1,10 +1,11 @@
 import { CRLF } from '../ascii.js';
 import { isBytes, utf8Bytes } from '../bytes.js';
 import type { Encoder, Output } from '../codec.js';
+import { writeDecimal } from '../codecs/decimal.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { ARRAY, ERROR, INTEGER, LEAST_ELEMENT, MAP, MOST_BIG_DIGITS, PUSH, SET, VERBATIM } from './resp-marks.js';
 import { RespError, type RespMessage, RespPush, RespSet, RespVerbatim } from './resp-types.js';
-import { checkLine, writeDecimal } from './text.js';
+import { checkLine } from './text.js';
 
 const INT64 = 2n ** 63n;
 
