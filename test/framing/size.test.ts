@@ -31,10 +31,32 @@ async function gzipped(names: string): Promise<number> {
 const KIB = 1024;
 const CORE = 'Framed, decodeAll, encodeAll, Needles, FramingError, FRAMING_ERRORS, FRAMING_MISUSE';
 
+/** What each part of the main entry adds to the core, and a bound of it in KiB. */
+const GROUPS: Record<string, [names: string, most: number]> = {
+  codecs: [
+    'lines, utf8Lines, delimiter, lengthField, varint, fixed, asciiLength, netstring, octetCount, typeTable, untilClose, slip, cobs, dotStuffed, statusReply',
+    8,
+  ],
+  combinators: ['mapped, text, json, once, inParts, checksummed', 3.25],
+  adapters: ['framed, frames, makefile, decoderStream, encoderStream', 6.25],
+  'struct and pack': [
+    'struct, array, be, bits, bool, le, f16, f32, f64, i8, i16, i24, i32, i64, u8, u16, u24, u32, u64, ascii, bytes, latin1, padding, utf8, pack, unpack, iterUnpack, calcsize',
+    7.25,
+  ],
+};
+
 describe('bundled, minified and gzipped', () => {
   it('the core is below 9 KiB, and with lines and lengthField below 12', async () => {
     expect(await gzipped(CORE)).toBeLessThan(9 * KIB);
     expect(await gzipped(`${CORE}, lines, utf8Lines, lengthField`)).toBeLessThan(12 * KIB);
+  });
+
+  it.each(Object.entries(GROUPS))('the %s are a part by themselves', async (_group, [names, most]) => {
+    expect((await gzipped(`${CORE}, ${names}`)) - (await gzipped(CORE))).toBeLessThan(most * KIB);
+  });
+
+  it('who takes a framer and lines stays below 9.5 KiB', async () => {
+    expect(await gzipped('Framed, lines')).toBeLessThan(9.5 * KIB);
   });
 
   it('who does not use a codec does not pay for it', async () => {

@@ -51,7 +51,7 @@ export class PublishedTypes {
     if (symbol === undefined) throw new Error(`no entry exports ${name}`);
     return this.#checker
       .getPropertiesOfType(this.#checker.getDeclaredTypeOfSymbol(symbol))
-      .filter((member) => (member.declarations ?? []).some((declaration) => this.#isHere(declaration)))
+      .filter((member) => (member.declarations ?? []).some((each) => this.#isHere(each) && !isPrivate(each)))
       .map((member) => member.name.replace(/^__@(\w+)@\d+$/, '[$1]'))
       .filter((member) => member !== '#private')
       .sort();
@@ -102,4 +102,9 @@ export class PublishedTypes {
   #isHere(declaration: ts.Declaration): boolean {
     return declaration.getSourceFile().fileName.startsWith(this.#folder);
   }
+}
+
+/** Declared `private`: shown by its name alone. */
+function isPrivate(declaration: ts.Declaration): boolean {
+  return (ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Private) !== 0;
 }

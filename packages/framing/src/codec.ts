@@ -21,6 +21,18 @@ export interface Input {
   state: unknown;
 
   /**
+   * The bytes that lie in one piece: the unread ones begin at `block[start]`, those before `end` may be looked at, and more
+   * may be there than these. For the hottest codecs, whose common case is then a loop over an array; `has`, `skip` and `take`
+   * say the rest. To be read anew after each call of another method.
+   * @internal
+   */
+  readonly block: Uint8Array;
+  /** @internal */
+  readonly start: number;
+  /** @internal */
+  readonly end: number;
+
+  /**
    * Whether `n` unread bytes are there. `false` also tells the framer not to call again before there are: a decoder that
    * asks is never called for nothing, however small the chunks are. Throws `FRAME_TOO_LONG` if `n` can never be had
    * because of `maxBuffered`.
@@ -51,6 +63,11 @@ export interface Input {
    * `Buffer` where the platform has one.
    */
   take(n: number): Uint8Array;
+  /**
+   * Consumes `before` bytes, `n` that it returns as `take` does, and `behind`: a frame without what stands around it.
+   * @internal
+   */
+  takeInside(before: number, n: number, behind: number): Uint8Array;
   /**
    * Consumes `n` bytes and returns them as text; `undefined` if they are not UTF-8, and nothing is consumed. A byte-order
    * mark is kept as the character that it is. Faster than the text of `take(n)`: neighbours are decoded together, so that a

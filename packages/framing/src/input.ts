@@ -45,11 +45,11 @@ export class InputWindow implements Input {
   /** Whether `needed` is a number that the decoder asked for, and not just more than there is. */
   counted = false;
 
-  private block: Uint8Array = EMPTY;
+  block: Uint8Array = EMPTY;
+  start = 0;
+  end = 0;
   private buffer: ArrayBufferLike = EMPTY_BUFFER;
   private base = 0;
-  private start = 0;
-  private end = 0;
   private frameStart = 0;
   /** Position in the stream of `block[0]`. */
   private origin = 0;
@@ -161,6 +161,19 @@ export class InputWindow implements Input {
     if (this.copying || !(n >= 0 && n <= this.end - this.start)) return this.takeUncommon(n);
     const at = this.start;
     this.start = at + n;
+    return new View(this.buffer, this.base + at, n);
+  }
+
+  takeInside(before: number, n: number, behind: number): Uint8Array {
+    const at = this.start + before;
+    const to = at + n + behind;
+    if (this.copying || to > this.end) {
+      this.skip(before);
+      const bytes = this.take(n);
+      this.skip(behind);
+      return bytes;
+    }
+    this.start = to;
     return new View(this.buffer, this.base + at, n);
   }
 

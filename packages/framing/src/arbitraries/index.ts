@@ -14,7 +14,7 @@ export {
 } from './binary-protocols.js';
 export type { ArbitraryLike, FastCheck } from './fast-check.js';
 export { mqttPackets } from './mqtt.js';
-export { respMessages } from './resp.js';
+export { type RespMessagesOptions, respMessages } from './resp.js';
 export {
   decodeChunks,
   type FramedStream,

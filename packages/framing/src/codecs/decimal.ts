@@ -1,8 +1,7 @@
+import { ZERO } from '../ascii.js';
 import type { Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
 import { tooLong } from './options.js';
-
-const ZERO = 48;
 
 /** The digit at `at`, which must be unread. Throws `BAD_DIGIT` at any other character. */
 export function digitAt(input: Input, at: number): number {

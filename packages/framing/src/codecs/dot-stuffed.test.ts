@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type DotStuffedOptions, decodeAll, dotStuffed, encodeAll, Framed } from '../index.js';
-import { comesBack, fails, sameInAnyChunking, streamsOf } from '../testing/properties.js';
+import { comesBack, cut, cuts, fails, makerOf, sameInAnyChunking, streamsOf } from '../testing/properties.js';
+import { hex, outcome } from '../testing/rechunk.js';
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
 const decode = (text: string, options: DotStuffedOptions = {}) =>
@@ -53,11 +54,52 @@ describe('dotStuffed', () => {
     expect(encode('\n.\n')).toBe('\n.\n\r\n.\r\n');
   });
 
+  it('that discards reports a message that is too long once, and delivers all others, whatever the cuts', () => {
+    let discarded = 0;
+    const pieces = fc.constantFrom('\r\n', '\r\n.', '.', '\r', 'a', 'bc');
+    const texts = fc.array(pieces, { maxLength: 8 }).map((all) => latin1(all.length > 0 ? `${all.join('')}\r\n` : ''));
+    fc.assert(
+      fc.property(
+        fc.array(texts, { maxLength: 8 }),
+        fc.constantFrom(0, 1, 2, 5, 8),
+        cuts,
+        (sent, maxFrameLength, sizes) => {
+          const codec = dotStuffed({ maxFrameLength, onTooLong: 'discard' });
+          const { frames, skipped, error } = outcome(makerOf(codec), cut(encodeAll(dotStuffed(), sent), sizes));
+          const good = sent.filter(({ length }) => length <= maxFrameLength);
+          discarded += sent.length - good.length;
+          expect(error).toBeUndefined();
+          expect(frames).toEqual(good.map(hex));
+          expect(skipped).toHaveLength(sent.length - good.length);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+    expect(discarded).toBeGreaterThan(100);
+  });
+
+  it('that discards finds an end that is cut anywhere, and takes no dot behind what is gone for one', () => {
+    const told: unknown[] = [];
+    const got: string[] = [];
+    const framer = new Framed(dotStuffed({ maxFrameLength: 2, onTooLong: 'discard' }), (m) => got.push(String(m)), {
+      onError: ({ code, offset }) => told.push([code, offset]),
+    });
+    framer.push(latin1('abc'));
+    expect(told).toEqual([['FRAME_TOO_LONG', 0]]);
+    expect(framer.buffered).toBe(0);
+    framer.push(latin1('.\r\n'));
+    for (let i = 0; i < 1000; i++) framer.push(latin1('\r\n'));
+    expect(framer.buffered).toBe(2);
+    for (const byte of '.\r\n\r\n.\r\n') framer.push(latin1(byte));
+    expect([got, told]).toEqual([['\r\n'], [['FRAME_TOO_LONG', 0]]]);
+  });
+
   it('gives the same in any chunking, and what was encoded comes back', () => {
     const codecs = fc
       .record({
-        maxFrameLength: fc.constantFrom(0, 2, 4, 8, 1000),
+        maxFrameLength: fc.constantFrom(0, 1, 2, 4, 8, 1000),
         bareLF: fc.constantFrom('allow' as const, 'error' as const),
+        onTooLong: fc.constantFrom('discard' as const, 'error' as const),
       })
       .map(dotStuffed);
     const pieces = fc.constantFrom('\r\n', '\r\n.', '\r\n.\r\n', '.', '\r', '\n', 'a');

@@ -1,12 +1,13 @@
+import { CR, DOT, LF } from '../ascii.js';
 import { indexOfByte, newBytes, View } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
 import { Needles } from '../needles.js';
-import { EscapedCodec, type Progress } from './escaped.js';
-import { type LimitOptions, OptionReader } from './options.js';
+import { DISCARDING, ESCAPED_OPTIONS, EscapedCodec, type EscapedOptions, type Progress } from './escaped.js';
+import { OptionReader } from './options.js';
 
 /** Options of {@link dotStuffed}. */
-export interface DotStuffedOptions extends LimitOptions {
+export interface DotStuffedOptions extends EscapedOptions {
   /**
    * A LF without a CR before it, which ends no line here: `'error'` makes it `BARE_LF` in both directions. A relay wants
    * that: whoever reads the message behind it may take LF `.` LF for its end (CVE-2023-51764). Default `'allow'`.
@@ -14,9 +15,6 @@ export interface DotStuffedOptions extends LimitOptions {
   bareLF?: 'allow' | 'error' | undefined;
 }
 
-const CR = 13;
-const LF = 10;
-const DOT = 46;
 const CR_LF = new Uint8Array([CR, LF]);
 const END = new Uint8Array([DOT, CR, LF]);
 const END_LINE = /* @__PURE__ */ new Needles([new Uint8Array([CR, LF, DOT, CR, LF])]);
@@ -32,9 +30,14 @@ class DotStuffedCodec extends EscapedCodec {
   }
 
   protected find(input: Input): number {
-    if (input.u8(0) === DOT && input.length >= 3 && input.u8(1) === CR && input.u8(2) === LF) return 0;
+    const first = input.state !== DISCARDING && input.u8(0) === DOT;
+    if (first && input.length >= 3 && input.u8(1) === CR && input.u8(2) === LF) return 0;
     const at = input.indexOf(END_LINE);
     return at < 0 ? -1 : at + CR_LF.length;
+  }
+
+  protected override pendingAtEnd(input: Input): number {
+    return END_LINE.pendingAtEnd(input.length, (at) => input.u8(at));
   }
 
   protected judge(input: Input, size: number, progress: Progress): void {
@@ -113,5 +116,5 @@ function bareLF(offset: number | undefined): FramingError {
  * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
  */
 export function dotStuffed(options: DotStuffedOptions = {}): Codec<Uint8Array, BytesLike> {
-  return new DotStuffedCodec(new OptionReader('dotStuffed', options, ['maxFrameLength', 'bareLF']));
+  return new DotStuffedCodec(new OptionReader('dotStuffed', options, [...ESCAPED_OPTIONS, 'bareLF']));
 }

@@ -1,7 +1,7 @@
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { type LimitOptions, type OptionReader, overLimit, payloadOf, tooLong } from './options.js';
 
-/** Options of {@link slip} and {@link cobs}. */
+/** Options of {@link slip} and {@link cobs}, and some of those of {@link dotStuffed}. */
 export interface EscapedOptions extends LimitOptions {
   /**
    * What happens beyond `maxFrameLength`: `'error'` is fatal; `'discard'` skips the frame up to its end, reports one
@@ -14,7 +14,7 @@ export interface EscapedOptions extends LimitOptions {
 export const ESCAPED_OPTIONS = ['maxFrameLength', 'onTooLong'] as const;
 
 /** Kept in `input.state` while the rest of a frame that was too long is being skipped. */
-const DISCARDING = Symbol('discarding');
+export const DISCARDING = Symbol('discarding');
 
 /** How far an unfinished frame has been judged; kept in `input.state` between calls. */
 export interface Progress {
@@ -43,7 +43,7 @@ export abstract class EscapedCodec implements Codec<Uint8Array, BytesLike> {
     this.skipsEmpty = skipsEmpty;
   }
 
-  /** How many bytes stand before the end of the frame, -1 if that has not come. */
+  /** How many bytes stand before the end of the frame, -1 if that has not come. While discarding, the beginning is gone. */
   protected abstract find(input: Input): number;
   /** Goes on judging bytes up to `size`: throws where one is wrong, or what `check` throws once `payload` has grown. */
   protected abstract judge(input: Input, size: number, progress: Progress): void;
@@ -52,12 +52,17 @@ export abstract class EscapedCodec implements Codec<Uint8Array, BytesLike> {
   /** Writes the frame with its end, or throws if the payload has none. */
   protected abstract write(payload: Uint8Array, output: Output): void;
 
+  /** How many of the last unread bytes may be the beginning of the end of a frame, of those that `find` looks for. */
+  protected pendingAtEnd(_input: Input): number {
+    return 0;
+  }
+
   decode(input: Input): Uint8Array | undefined {
     for (;;) {
       const size = this.find(input);
       if (input.state === DISCARDING) {
         this.discardTo(input, size);
-        if (input.length === 0) return undefined;
+        if (size < 0 || input.length === 0) return undefined;
         continue;
       }
       if (size < 0) {
@@ -90,13 +95,17 @@ export abstract class EscapedCodec implements Codec<Uint8Array, BytesLike> {
     this.write(payload, output);
   }
 
-  /** Throws if so many bytes of payload are too many. Up to `size` the frame need not be looked at again then. */
+  /** Throws if so many bytes of payload are too many. `size` is where the frame ends, or all that is there of it. */
   protected check(payload: number, input: Input, size: number): void {
     if (payload <= this.maxFrameLength) return;
     const info = { offset: input.offset, recoverable: this.discards };
     if (this.discards) {
-      input.discard(size);
-      input.state = DISCARDING;
+      const ended = size < input.length;
+      const gone = ended ? size + this.endSize : size - this.pendingAtEnd(input);
+      // All of it may yet belong to the end: it is told with the next byte.
+      if (gone === 0) return;
+      input.discard(gone);
+      input.state = ended ? undefined : DISCARDING;
     }
     throw overLimit(this.maxFrameLength, info);
   }
@@ -104,7 +113,7 @@ export abstract class EscapedCodec implements Codec<Uint8Array, BytesLike> {
   /** Skips what is there of a frame whose end stands at `size`, -1: has not come. */
   private discardTo(input: Input, size: number): void {
     if (size < 0) {
-      input.discard(input.length);
+      input.discard(input.length - this.pendingAtEnd(input));
       return;
     }
     input.state = undefined;
@@ -113,6 +122,8 @@ export abstract class EscapedCodec implements Codec<Uint8Array, BytesLike> {
 
   private judgeTo(input: Input, size: number): void {
     input.state ??= { at: 0, payload: 0 } satisfies Progress;
-    this.judge(input, size, input.state as Progress);
+    const progress = input.state as Progress;
+    this.check(progress.payload, input, size);
+    this.judge(input, size, progress);
   }
 }

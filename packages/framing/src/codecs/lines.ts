@@ -1,3 +1,4 @@
+import { CR, LF } from '../ascii.js';
 import { indexOfByte } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
@@ -25,8 +26,6 @@ export interface LinesOptions extends DelimitedOptions {
   bareLF?: 'allow' | 'error' | undefined;
 }
 
-const CR = 13;
-const LF = 10;
 const CR_LF = new Uint8Array([CR, LF]);
 const CR_LF_NEEDLE = /* @__PURE__ */ new Needles([CR_LF]);
 const LF_ONLY = new Uint8Array([LF]);

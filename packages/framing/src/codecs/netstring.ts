@@ -1,10 +1,8 @@
+import { COLON, COMMA } from '../ascii.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
 import { readDecimal, writeDecimal } from './decimal.js';
 import { type LimitOptions, OptionReader, payloadOf, tooLong } from './options.js';
-
-const COLON = 58;
-const COMMA = 44;
 
 class NetstringCodec implements Codec<Uint8Array, BytesLike> {
   private readonly maxFrameLength: number;

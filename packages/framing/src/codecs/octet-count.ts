@@ -1,10 +1,8 @@
+import { SPACE, ZERO } from '../ascii.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { FramingError } from '../errors.js';
 import { badDigit, readDecimal, writeDecimal } from './decimal.js';
 import { type LimitOptions, OptionReader, payloadOf, tooLong } from './options.js';
-
-const SPACE = 32;
-const ZERO = 48;
 
 class OctetCountCodec implements Codec<Uint8Array, BytesLike> {
   private readonly maxFrameLength: number;

@@ -1,3 +1,4 @@
+import { CR, HYPHEN, LF, SPACE } from '../ascii.js';
 import type { Codec, Input, Output } from '../codec.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { type LimitOptions, OptionReader, tooLong } from './options.js';
@@ -20,10 +21,6 @@ export interface StatusReply {
   lines: string[];
 }
 
-const CR = 13;
-const LF = 10;
-const SPACE = 32;
-const HYPHEN = 45;
 /** Digits of the code. */
 const CODE_SIZE = 3;
 

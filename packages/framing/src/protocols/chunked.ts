@@ -1,9 +1,9 @@
+import { CR, CRLF, LF, SEMICOLON, SPACE, TAB } from '../ascii.js';
 import { isBytes } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { Needles } from '../needles.js';
-import { CR, CRLF, LF, SPACE } from './text.js';
 
 /** One chunk with all that may stand around its body. RFC 9112 7.1 */
 export interface Chunk {
@@ -28,8 +28,6 @@ export interface ChunkedOptions {
   maxHeaderLength?: number | undefined;
 }
 
-const SEMICOLON = 0x3b;
-const TAB = 9;
 /** Longer runs of digits are zeros that somebody hides behind. */
 const MOST_DIGITS = 16;
 const END_OF_TRAILERS = new Needles([Uint8Array.of(CR, LF, CR, LF)]);

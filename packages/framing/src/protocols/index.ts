@@ -31,6 +31,7 @@ export type {
   MqttSubscribed,
   MqttUnsubscribe,
   MqttVersion,
+  MqttWithProperties,
 } from './mqtt-packets.js';
 export type { MqttProperties } from './mqtt-properties.js';
 export {

@@ -1,10 +1,10 @@
+import { CRLF } from '../ascii.js';
 import { isBytes } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
 import { decodeAll } from '../decode-all.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { checkDataEnd, checkWord, lineEnd, sizeOf } from './memcache.js';
-import { CRLF } from './text.js';
 
 /** One item of a reply to `get`: a VALUE line with its data; or the data of a meta reply. */
 export interface MemcacheValue {

@@ -1,7 +1,8 @@
+import { CR, CRLF, LF } from '../ascii.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
 import { FramingError, shown } from '../errors.js';
-import { CR, CRLF, LF, latin1Text } from './text.js';
+import { latin1Text } from './text.js';
 
 /** A request in memcached's text protocol. */
 export interface MemcacheRequest {

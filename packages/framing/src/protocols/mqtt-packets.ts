@@ -4,13 +4,13 @@ import type { MqttProperties } from './mqtt-properties.js';
 export type MqttVersion = 3 | 4 | 5;
 export type MqttQoS = 0 | 1 | 2;
 
-interface WithProperties {
+export interface MqttWithProperties {
   /** MQTT 5 only. Decoded: always there then, empty if there are none. */
   properties?: MqttProperties | undefined;
 }
 
 /** 3.1 */
-export interface MqttConnect extends WithProperties {
+export interface MqttConnect extends MqttWithProperties {
   type: 'connect';
   version: MqttVersion;
   clientId: string;
@@ -21,19 +21,19 @@ export interface MqttConnect extends WithProperties {
   username?: string | undefined;
   password?: Uint8Array | string | undefined;
   will?:
-    | ({ topic: string; payload: Uint8Array | string; qos?: MqttQoS; retain?: boolean } & WithProperties)
+    | ({ topic: string; payload: Uint8Array | string; qos?: MqttQoS; retain?: boolean } & MqttWithProperties)
     | undefined;
 }
 
 /** 3.2 */
-export interface MqttConnack extends WithProperties {
+export interface MqttConnack extends MqttWithProperties {
   type: 'connack';
   sessionPresent: boolean;
   code: number;
 }
 
 /** 3.3 */
-export interface MqttPublish extends WithProperties {
+export interface MqttPublish extends MqttWithProperties {
   type: 'publish';
   topic: string;
   payload: Uint8Array | string;
@@ -45,14 +45,14 @@ export interface MqttPublish extends WithProperties {
 }
 
 /** 3.4 to 3.7. `code` in MQTT 5 only; 0 is success. */
-export interface MqttAcknowledgement extends WithProperties {
+export interface MqttAcknowledgement extends MqttWithProperties {
   type: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp';
   id: number;
   code?: number | undefined;
 }
 
 /** 3.8 */
-export interface MqttSubscribe extends WithProperties {
+export interface MqttSubscribe extends MqttWithProperties {
   type: 'subscribe';
   id: number;
   subscriptions: {
@@ -66,14 +66,14 @@ export interface MqttSubscribe extends WithProperties {
 }
 
 /** 3.9, 3.11. The codes of an UNSUBACK in MQTT 5 only. */
-export interface MqttSubscribed extends WithProperties {
+export interface MqttSubscribed extends MqttWithProperties {
   type: 'suback' | 'unsuback';
   id: number;
   codes?: number[] | undefined;
 }
 
 /** 3.10 */
-export interface MqttUnsubscribe extends WithProperties {
+export interface MqttUnsubscribe extends MqttWithProperties {
   type: 'unsubscribe';
   id: number;
   topics: string[];
@@ -85,7 +85,7 @@ export interface MqttPing {
 }
 
 /** 3.14, 3.15. `code` in MQTT 5 only; AUTH exists in MQTT 5 only. */
-export interface MqttDisconnect extends WithProperties {
+export interface MqttDisconnect extends MqttWithProperties {
   type: 'disconnect' | 'auth';
   code?: number | undefined;
 }

@@ -1,10 +1,11 @@
+import { CR, LF } from '../ascii.js';
 import { View } from '../bytes.js';
 import type { Codec, Input, Output } from '../codec.js';
 import { OptionReader } from '../codecs/options.js';
 import { decodeAll } from '../decode-all.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { addressBytes, ipv4Bytes, ipv4Text, ipv6Bytes, ipv6Text } from './addresses.js';
-import { CR, checkLine, LF, latin1Text } from './text.js';
+import { checkLine, latin1Text } from './text.js';
 
 /** Who is connected with whom, as the proxy saw it. */
 export interface ProxyHeader {

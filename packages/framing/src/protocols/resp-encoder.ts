@@ -1,40 +1,47 @@
+import { CRLF } from '../ascii.js';
 import { isBytes, utf8Bytes } from '../bytes.js';
 import type { Encoder, Output } from '../codec.js';
+import { writeDecimal } from '../codecs/decimal.js';
 import { FramingError, shown, wrongType } from '../errors.js';
+import { ARRAY, ERROR, INTEGER, LEAST_ELEMENT, MAP, MOST_BIG_DIGITS, PUSH, SET, VERBATIM } from './resp-marks.js';
 import { RespError, type RespMessage, RespPush, RespSet, RespVerbatim } from './resp-types.js';
-import { CRLF, checkLine, writeDecimal } from './text.js';
+import { checkLine } from './text.js';
 
 const INT64 = 2n ** 63n;
 
 /** Values to bytes, for {@link resp}. */
 export class RespEncoder implements Encoder<RespMessage> {
   private readonly version: number | undefined;
-  private readonly deepest: number;
+  protected readonly maxDepth: number;
+  protected readonly maxFrameLength: number;
+  /** Where the last content of the message must end, as decoders count it; NaN: it has no head yet. */
+  private limit = Number.NaN;
 
-  constructor(version: number | undefined, deepest: number) {
+  constructor(version: number | undefined, maxDepth: number, maxFrameLength: number) {
     this.version = version;
-    this.deepest = deepest;
+    this.maxDepth = maxDepth;
+    this.maxFrameLength = maxFrameLength;
   }
 
   encode(message: RespMessage, output: Output): void {
+    this.limit = Number.NaN;
     this.write(message, output, 1);
   }
 
   private write(value: RespMessage, output: Output, depth: number): void {
     switch (typeof value) {
       case 'string':
-        writeLine('+', value, output);
+        this.writeLine('+', value, output);
         return;
       case 'number':
         this.writeNumber(value, output);
         return;
       case 'bigint':
-        if (value >= -INT64 && value < INT64 && !isSafe(value)) writeLine(':', String(value), output);
-        else if (this.version === 2) writeBulk('$', utf8Bytes(String(value)), output);
-        else writeLine('(', String(value), output);
+        if (value >= -INT64 && value < INT64 && !isSafe(value)) this.writeLine(':', String(value), output);
+        else this.writeBig(String(value), output);
         return;
       case 'boolean':
-        writeLine(this.version === 2 ? ':' : '#', this.version === 2 ? String(+value) : value ? 't' : 'f', output);
+        this.writeLine(this.version === 2 ? ':' : '#', this.version === 2 ? String(+value) : value ? 't' : 'f', output);
         return;
       case 'object':
         this.writeObject(value, output, depth);
@@ -45,20 +52,27 @@ export class RespEncoder implements Encoder<RespMessage> {
   }
 
   private writeObject(value: (RespMessage & object) | null, output: Output, depth: number): void {
-    if (value === null) output.text(this.version === 3 ? '_\r\n' : '$-1\r\n');
-    else if (isBytes(value)) writeBulk('$', value, output);
+    if (value === null) this.writeNull(output);
+    else if (isBytes(value)) this.writeBulk('$', value, output);
     else if (Array.isArray(value)) this.writeArray(value, output, depth);
     else if (value instanceof Map) this.writeMap(value, output, depth);
-    else if (value instanceof RespError) writeError(value, this.version, output);
+    else if (value instanceof RespError) this.writeError(value, output);
     else if (value instanceof RespVerbatim) this.writeVerbatim(value, output);
     else throw wrongType('ERR_FRAMING_MESSAGE', `a RESP message cannot be ${shown(value)}`);
   }
 
+  private writeNull(output: Output): void {
+    if (this.version === 3) this.writeLine('_', '', output);
+    else output.text('$-1\r\n');
+  }
+
   private writeNumber(value: number, output: Output): void {
     if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
-      output.u8(0x3a);
-      if (value < 0) output.u8(0x2d);
+      output.u8(INTEGER);
+      const content = output.length;
+      if (value < 0) output.u8(ERROR);
       writeDecimal(output, Math.abs(value));
+      this.checkLimit(content, output.length);
       output.u16(CRLF);
       return;
     }
@@ -71,8 +85,19 @@ export class RespEncoder implements Encoder<RespMessage> {
         : value > 0
           ? 'inf'
           : '-inf';
-    if (this.version === 2) writeBulk('$', utf8Bytes(text), output);
-    else writeLine(',', text, output);
+    if (this.version === 2) this.writeBulk('$', utf8Bytes(text), output);
+    else this.writeLine(',', text, output);
+  }
+
+  private writeBig(digits: string, output: Output): void {
+    if (this.version === 2) {
+      this.writeBulk('$', utf8Bytes(digits), output);
+      return;
+    }
+    if (digits.length > MOST_BIG_DIGITS) {
+      throw new FramingError('FRAME_TOO_LONG', `a big number of more than ${MOST_BIG_DIGITS} digits`);
+    }
+    this.writeLine('(', digits, output);
   }
 
   private writeVerbatim({ format, content }: RespVerbatim, output: Output): void {
@@ -80,24 +105,26 @@ export class RespEncoder implements Encoder<RespMessage> {
       throw new FramingError('BAD_VALUE', `the format of a verbatim string is three characters, got ${shown(format)}`);
     }
     if (this.version === 2) {
-      writeBulk('$', content, output);
+      this.writeBulk('$', content, output);
       return;
     }
-    output.u8(0x3d);
+    output.u8(VERBATIM);
     writeDecimal(output, content.length + 4);
-    output.u16(CRLF).text(`${format}:`).bytes(content).u16(CRLF);
+    output.u16(CRLF);
+    this.checkLimit(output.length, output.length + content.length + 4);
+    output.text(`${format}:`).bytes(content).u16(CRLF);
   }
 
   private writeArray(items: readonly RespMessage[], output: Output, depth: number): void {
     const old = this.version === 2;
-    const type = items instanceof RespPush && !old ? 0x3e : items instanceof RespSet && !old ? 0x7e : 0x2a;
+    const type = items instanceof RespPush && !old ? PUSH : items instanceof RespSet && !old ? SET : ARRAY;
     this.writeCount(type, items.length, output, depth);
     for (let i = 0; i < items.length; i++) this.write(items[i] as RespMessage, output, depth + 1);
   }
 
   private writeMap(map: ReadonlyMap<RespMessage, RespMessage>, output: Output, depth: number): void {
-    if (this.version === 2) this.writeCount(0x2a, 2 * map.size, output, depth);
-    else this.writeCount(0x25, map.size, output, depth);
+    if (this.version === 2) this.writeCount(ARRAY, 2 * map.size, output, depth);
+    else this.writeCount(MAP, map.size, output, depth);
     for (const [key, value] of map) {
       this.write(key, output, depth + 1);
       this.write(value, output, depth + 1);
@@ -106,31 +133,43 @@ export class RespEncoder implements Encoder<RespMessage> {
 
   private writeCount(type: number, count: number, output: Output, depth: number): void {
     // Also what a list that contains itself comes to.
-    if (depth > this.deepest) throw new FramingError('BAD_VALUE', `nested deeper than ${this.deepest}`);
+    if (depth > this.maxDepth) throw new FramingError('BAD_VALUE', `nested deeper than ${this.maxDepth}`);
     output.u8(type);
     writeDecimal(output, count);
     output.u16(CRLF);
+    this.checkLimit(output.length, output.length + (type === MAP ? 2 : 1) * count * LEAST_ELEMENT);
+  }
+
+  /** Texts of several lines need a bulk error, which RESP2 does not have. */
+  private writeError({ message }: RespError, output: Output): void {
+    if (this.version !== 2 && /[\r\n]/.test(message)) this.writeBulk('!', utf8Bytes(message), output);
+    else this.writeLine('-', message, output);
+  }
+
+  /** A line of text, which an LF in it would cut: the rest would be taken for the next message. */
+  private writeLine(type: string, text: string, output: Output): void {
+    checkLine('a line', text);
+    const content = output.length + 1;
+    output.text(`${type}${text}\r\n`);
+    this.checkLimit(content, output.length - 2);
+  }
+
+  private writeBulk(type: string, bytes: Uint8Array, output: Output): void {
+    output.u8(type.charCodeAt(0));
+    writeDecimal(output, bytes.length);
+    output.u16(CRLF);
+    this.checkLimit(output.length, output.length + bytes.length);
+    output.bytes(bytes).u16(CRLF);
+  }
+
+  /** A decoder counts from behind the first head, and not the line end behind the last content. */
+  private checkLimit(content: number, end: number): void {
+    if (Number.isNaN(this.limit)) this.limit = content + this.maxFrameLength;
+    if (end <= this.limit) return;
+    throw new FramingError('FRAME_TOO_LONG', `a message is longer than maxFrameLength, ${this.maxFrameLength} bytes`);
   }
 }
 
 function isSafe(value: bigint): boolean {
   return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER;
-}
-
-/** A line of text, which an LF in it would cut: the rest would be taken for the next message. */
-function writeLine(type: string, text: string, output: Output): void {
-  checkLine('a line', text);
-  output.text(`${type}${text}\r\n`);
-}
-
-function writeBulk(type: string, bytes: Uint8Array, output: Output): void {
-  output.u8(type.charCodeAt(0));
-  writeDecimal(output, bytes.length);
-  output.u16(CRLF).bytes(bytes).u16(CRLF);
-}
-
-/** Texts of several lines need a bulk error, which RESP2 does not have. */
-function writeError({ message }: RespError, version: number | undefined, output: Output): void {
-  if (version !== 2 && /[\r\n]/.test(message)) writeBulk('!', utf8Bytes(message), output);
-  else writeLine('-', message, output);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Codec, decodeAll, encodeAll, Framed } from '../index.js';
 import { bytes, fault, one, refusal, text } from '../testing/protocol-cases.js';
-import { RespError, RespPush, RespSet, RespVerbatim, resp, respCommand } from './index.js';
+import { RespError, type RespMessage, RespPush, RespSet, RespVerbatim, resp, respCommand } from './index.js';
 
 describe('resp', () => {
   it('each type of RESP2 and RESP3 is a type of its own, and comes back as it was', () => {
@@ -95,6 +95,41 @@ describe('resp', () => {
     expect(refusal(resp(), undefined)).toBe('ERR_FRAMING_MESSAGE');
     expect(refusal(resp(), {})).toBe('ERR_FRAMING_MESSAGE');
     expect(refusal(resp({ raw: true }), bytes('+a\r\n+b\r\n'))).toBe('BAD_VALUE');
+  });
+
+  it('the encoder refuses exactly what a decoder with the same limit refuses', () => {
+    const messages = [
+      ...['', 'abc', bytes('abcd'), bytes(''), 123456, -12, null, true, 1.25, 2n ** 70n, [], [null, null], [1, 'ab']],
+      ...[
+        [bytes('a'), [bytes('bc')]],
+        new Map([['k', 1]]),
+        new RespError('ERR x'),
+        new RespVerbatim('txt', bytes('x')),
+      ],
+      ...[[[], []], new RespSet(1, 2, 3), [[null], 'abcdef']],
+    ] as RespMessage[];
+    const outcomes = new Set<string>();
+    for (const version of [undefined, 2, 3] as const) {
+      for (const message of messages) {
+        const stream = text(resp({ version }), message);
+        for (let maxFrameLength = 0; maxFrameLength < 30; maxFrameLength++) {
+          const codec = resp({ version, maxFrameLength });
+          const decoded = fault(codec, stream) ?? 'fine';
+          const encoded = refusal(codec, message) ?? 'fine';
+          expect(encoded, `${stream} ${maxFrameLength}`).toBe(decoded);
+          outcomes.add(encoded);
+        }
+      }
+    }
+    expect([...outcomes].sort()).toEqual(['FRAME_TOO_LONG', 'fine']);
+  });
+
+  it('the encoder writes big numbers of as many digits as a decoder takes', () => {
+    const longest = 10n ** 4096n - 1n;
+    expect(decodeAll(resp(), encodeAll(resp(), [longest]))).toEqual([longest]);
+    expect(refusal(resp(), longest + 1n)).toBe('FRAME_TOO_LONG');
+    expect(refusal(resp(), -longest)).toBe('FRAME_TOO_LONG');
+    expect(text(resp({ version: 2 }), longest + 1n)).toHaveLength(4097 + 9);
   });
 
   it('an array that drips in is looked through once: a thousand strings in a hundred thousand chunks', () => {

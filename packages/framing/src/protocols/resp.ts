@@ -1,11 +1,35 @@
+import { CR, CRLF, LF, ZERO } from '../ascii.js';
 import { isBytes, utf8Bytes, zeros } from '../bytes.js';
 import type { Codec, Input, Output } from '../codec.js';
 import { OptionReader } from '../codecs/options.js';
 import { decodeAll } from '../decode-all.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { RespEncoder } from './resp-encoder.js';
+import {
+  AGGREGATE,
+  ARRAY,
+  ATTRIBUTE,
+  BIG,
+  BOOLEAN,
+  BULK,
+  BULK_ERROR,
+  COUNTED,
+  DOUBLE,
+  ERROR,
+  INTEGER,
+  LEAST_ELEMENT,
+  LINE,
+  MAP,
+  MOST_BIG_DIGITS,
+  MOST_DIGITS,
+  NULL,
+  PUSH,
+  SET,
+  SIMPLE,
+  VERBATIM,
+} from './resp-marks.js';
 import { RespError, type RespMessage, RespPush, RespSet, RespVerbatim } from './resp-types.js';
-import { CR, CRLF, LF, latin1Text, lenientText, ZERO } from './text.js';
+import { latin1Text, lenientText } from './text.js';
 
 /** Options of {@link resp}. */
 export interface RespOptions {
@@ -25,36 +49,12 @@ export interface RespOptions {
   maxDepth?: number | undefined;
 }
 
-const SIMPLE = 0x2b; // +
-const ERROR = 0x2d; // -
-const INTEGER = 0x3a; // :
-const BULK = 0x24; // $
-const ARRAY = 0x2a; // *
-const NULL = 0x5f; // _
-const BOOLEAN = 0x23; // #
-const DOUBLE = 0x2c; // ,
-const BIG = 0x28; // (
-const BULK_ERROR = 0x21; // !
-const VERBATIM = 0x3d; // =
-const MAP = 0x25; // %
-const SET = 0x7e; // ~
-const PUSH = 0x3e; // >
-const ATTRIBUTE = 0x7c; // |
-
 /** How the rest of an element is laid out, by the byte that it begins with. */
-const LINE = 1;
-const COUNTED = 2;
-const AGGREGATE = 3;
 const LAYOUT = new Uint8Array(256);
 for (const type of [SIMPLE, ERROR, INTEGER, NULL, BOOLEAN, DOUBLE, BIG]) LAYOUT[type] = LINE;
 for (const type of [BULK, BULK_ERROR, VERBATIM]) LAYOUT[type] = COUNTED;
 for (const type of [ARRAY, MAP, SET, PUSH, ATTRIBUTE]) LAYOUT[type] = AGGREGATE;
 
-/** The shortest element, `_` and a line end. */
-const LEAST_ELEMENT = 3;
-const MOST_DIGITS = 20;
-/** To make a `bigint` of its digits takes time that grows with their square. */
-const MOST_BIG_DIGITS = 4096;
 const NEEDS_MORE = Symbol('needs more');
 
 /** How far a message that came in pieces has been looked through. Kept in `input.state`. */
@@ -74,8 +74,6 @@ interface Scan {
 class RespCodec extends RespEncoder implements Codec<RespMessage> {
   private readonly raw: boolean;
   private readonly inline: boolean;
-  private readonly maxFrameLength: number;
-  private readonly maxDepth: number;
 
   // What `readHead` has found, relative to the first unread byte.
   private type = 0;
@@ -88,12 +86,13 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
 
   constructor(options: RespOptions) {
     const reader = new OptionReader('resp', options, ['raw', 'version', 'inline', 'maxFrameLength', 'maxDepth']);
-    const maxDepth = reader.integer('maxDepth', 64, 1, 1024);
-    super(reader.has('version') ? reader.integer('version', undefined, 2, 3) : undefined, maxDepth);
+    super(
+      reader.has('version') ? reader.integer('version', undefined, 2, 3) : undefined,
+      reader.integer('maxDepth', 64, 1, 1024),
+      reader.maxFrameLength(),
+    );
     this.raw = reader.flag('raw', false);
     this.inline = reader.flag('inline', false);
-    this.maxFrameLength = reader.maxFrameLength();
-    this.maxDepth = maxDepth;
   }
 
   decode(input: Input): RespMessage | undefined {
@@ -102,12 +101,7 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
       if (content > 0) {
         const end = content + this.count;
         if (!input.has(end + 2)) return undefined;
-        if (input.u16(end) === CRLF) {
-          input.skip(content);
-          const bytes = input.take(this.count);
-          input.skip(2);
-          return bytes;
-        }
+        if (input.u16(end) === CRLF) return input.takeInside(content, this.count, 2);
       }
       const message = this.build(input, Number.POSITIVE_INFINITY, 1);
       if (message !== NEEDS_MORE) return message as RespMessage;
@@ -132,18 +126,20 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
 
   /** Where the content of the most common message begins, if nothing is wrong with its head; 0: it is for `build` to judge. */
   private readShortBulk(input: Input): number {
+    const { block, start, end } = input;
     // Not `has`: what is missing of the head is for `build` to say.
-    if (input.length < 6 || input.u8(0) !== BULK) return 0;
-    let digit = input.u8(1) - ZERO;
-    let size = 0;
-    let at = 1;
-    while (digit >= 0 && digit <= 9 && at < 5) {
+    if (end - start < 6 || block[start] !== BULK) return 0;
+    let at = start + 1;
+    let size = block[at]! - ZERO;
+    if (size < 0 || size > 9) return 0;
+    while (++at < start + 5) {
+      const digit = block[at]! - ZERO;
+      if (digit < 0 || digit > 9) break;
       size = size * 10 + digit;
-      digit = input.u8(++at) - ZERO;
     }
-    if (at === 1 || size > this.maxFrameLength || input.length < at + 2 || input.u16(at) !== CRLF) return 0;
+    if (size > this.maxFrameLength || at + 2 > end || block[at] !== CR || block[at + 1] !== LF) return 0;
     this.count = size;
-    return at + 2;
+    return at + 2 - start;
   }
 
   /** Looks for the end of the message. */

@@ -1,10 +1,10 @@
+import { CR, LF } from '../ascii.js';
 import { isBytes, utf8Bytes, utf8Text } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
 import { decodeAll } from '../decode-all.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { Needles } from '../needles.js';
-import { CR, LF } from './text.js';
 
 /** A frame of STOMP 1.2. */
 export interface StompFrame {

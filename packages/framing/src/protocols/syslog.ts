@@ -1,8 +1,9 @@
+import { LF, SPACE, ZERO } from '../ascii.js';
 import type { Codec, Input, Output } from '../codec.js';
+import { writeDecimal } from '../codecs/decimal.js';
 import { OptionReader, tooLong } from '../codecs/options.js';
 import { FramingError } from '../errors.js';
 import { formatSyslog, parseSyslog, type SyslogMessage } from './syslog-message.js';
-import { LF, SPACE, writeDecimal, ZERO } from './text.js';
 
 /** Options of {@link syslog}. */
 export interface SyslogOptions {

@@ -1,13 +1,5 @@
 import { latin1Slice } from '../bytes.js';
-import type { Output } from '../codec.js';
 import { FramingError, shown } from '../errors.js';
-
-/** Characters of protocols of text, and how numbers and texts are written in them. */
-export const LF = 10;
-export const CR = 13;
-export const SPACE = 32;
-export const CRLF = 0x0d0a;
-export const ZERO = 48;
 
 const lenient = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -23,21 +15,6 @@ export function lenientText(bytes: Uint8Array): string {
 /** Text in Latin-1: each byte is the character with its number. */
 export function latin1Text(bytes: Uint8Array): string {
   return latin1Slice(bytes, 0, bytes.length);
-}
-
-/** A non-negative integer in decimal, without making a string of it. */
-export function writeDecimal(output: Output, value: number): void {
-  if (value < 10) {
-    output.u8(ZERO + value);
-    return;
-  }
-  let unit = 10;
-  while (value >= unit * 10) unit *= 10;
-  for (let rest = value; unit >= 1; unit /= 10) {
-    const digit = Math.floor(rest / unit);
-    output.u8(ZERO + digit);
-    rest -= digit * unit;
-  }
 }
 
 /** Text that goes into a line: a control character in it would end the line, or be taken for something else. */

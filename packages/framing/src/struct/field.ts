@@ -76,6 +76,8 @@ export interface Field<T> {
   readonly size: number | undefined;
   /** Fewest bytes that it can take. */
   readonly least: number;
+  /** The type of its values, which the compiler tells from it: no field has this property. */
+  readonly valueType?: T;
   /** Reads it where all of it is known to be, in a struct that is big-endian: of fields of fixed size. @internal */
   readonly readBe?: ReadAt<T> | undefined;
   /** The same, little-endian. @internal */
