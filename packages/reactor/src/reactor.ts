@@ -16,7 +16,7 @@ import {
   type ConnectionSettings,
   connectionSettings,
 } from './connection/handler.js';
-import { start } from './connection/opening.js';
+import { opened, start } from './connection/opening.js';
 import { type ConnectionHost, HOST } from './connection/state.js';
 import { type ConnectOptions, checkSignal } from './connector.js';
 import type { Budgets } from './dispatch/batch.js';
@@ -28,7 +28,7 @@ import { adoptNode } from './hand-off/node-handle.js';
 import { receive } from './hand-off/transfer.js';
 import { inspectReactor } from './inspect.js';
 import { Life } from './life.js';
-import { Listener } from './listener.js';
+import { Listener, type ListenerSettings } from './listener.js';
 import type { ListenOptions } from './listening.js';
 import { type ReactorMetrics, snapshot } from './metrics.js';
 import { ObservedBackend } from './observe/observed-backend.js';
@@ -36,6 +36,10 @@ import { ObservedDispatcher } from './observe/observed-dispatcher.js';
 import type { Observer } from './observe/observer.js';
 import { createObserver } from './observe/options.js';
 import { Opening } from './opening.js';
+import type { HookTable } from './plugin/compile.js';
+import { checkLog } from './plugin/log.js';
+import type { AnyPlugin, MissingPlugin, Plugin, PluginContext } from './plugin/plugin.js';
+import { Plugins } from './plugin/plugins.js';
 import type { ReactorOptions, RegisterOptions, ServeOptions, SocketCreation } from './reactor-options.js';
 import { listenerSettings, reactorSettings } from './reactor-settings.js';
 import { READ_CLOSED } from './readiness.js';
@@ -66,6 +70,7 @@ export class Reactor<Context = {}> {
   readonly #made: number;
   readonly #opening: Opening;
   readonly #life: Life;
+  readonly #plugins: Plugins;
 
   constructor(options: ReactorOptions = {}) {
     const { budgets, acceptBudget } = reactorSettings(options);
@@ -88,7 +93,12 @@ export class Reactor<Context = {}> {
         ? new Dispatcher(this.#backend, this.#budgets, onFailure)
         : new ObservedDispatcher(this.#backend, this.#budgets, onFailure, observer);
     this.#made = this.#backend.driver.now();
-    this.#life = new Life(this.#dispatcher);
+    this.#plugins = new Plugins({
+      dispatcher: this.#dispatcher,
+      log: checkLog(options.log),
+      looked: (hooks) => this.#looked(hooks),
+    });
+    this.#life = new Life(this.#dispatcher, this.#plugins);
     this.#opening = new Opening(
       {
         name: this.#backend.name,
@@ -104,6 +114,7 @@ export class Reactor<Context = {}> {
       metrics: this.#unheard,
       hangupWhilePaused: this.#backend.capabilities.hangupWhilePaused,
       receivesAhead: this.#backend.demultiplexer.receiveAhead !== undefined,
+      plugins: this.#plugins,
       observer,
     };
   }
@@ -362,11 +373,21 @@ export class Reactor<Context = {}> {
    * Listens, and makes a {@link Connection} of every connection that comes. A function as handler is called with each
    * new connection.
    */
-  async serve(
+  serve<const Listed extends readonly AnyPlugin[]>(
+    target: ListenTarget,
+    handler: ConnectionHandler<PluginContext<Listed>> | ((connection: Connection<PluginContext<Listed>>) => void),
+    options: ServeOptions & { plugins: Listed },
+  ): Promise<Listener<PluginContext<Listed>>>;
+  serve(
     target: ListenTarget,
     handler: ConnectionHandler<Context> | ((connection: Connection<Context>) => void),
+    options?: ServeOptions,
+  ): Promise<Listener<Context>>;
+  async serve(
+    target: ListenTarget,
+    handler: ConnectionHandler<never> | ((connection: Connection<never>) => void),
     options: ServeOptions = {},
-  ): Promise<Listener<Context>> {
+  ): Promise<Listener<never>> {
     this.#checkOpen();
     if (typeof handler !== 'function' && (typeof handler !== 'object' || handler === null))
       throw misuse('ERR_REACTOR_ARGUMENT', `a connection handler is an object or a function, got ${describe(handler)}`);
@@ -374,8 +395,22 @@ export class Reactor<Context = {}> {
     const settings = listenerSettings(target, options, this.#acceptBudget);
     checkSignal(options.signal);
     options.signal?.throwIfAborted();
+    const hooks = this.#plugins.table(options.plugins);
+    try {
+      return await this.#serve(target, handler, options, { noDelay, settings, hooks });
+    } finally {
+      hooks?.release();
+    }
+  }
+
+  async #serve(
+    target: ListenTarget,
+    handler: ConnectionHandler<never> | ((connection: Connection<never>) => void),
+    options: ServeOptions,
+    { noDelay, settings, hooks }: { noDelay: boolean; settings: ListenerSettings; hooks: HookTable | null },
+  ): Promise<Listener<never>> {
     const socket = await this.#opening.listen(target, options);
-    let listener: Listener<Context>;
+    let listener: Listener<never>;
     try {
       options.signal?.throwIfAborted();
       this.#checkOpen();
@@ -383,13 +418,14 @@ export class Reactor<Context = {}> {
         throw misuse('ERR_REACTOR_SOCKET', `serve takes a listening stream socket, got a ${socket.type} socket`);
       // Linux gives TCP_NODELAY on to accepted sockets: one call instead of one for each connection.
       if (socket.family !== 'unix' && noDelay) socket.setOption('noDelay', true);
-      listener = Listener.make<Context>({
+      listener = Listener.make<never>({
         reactor: this,
         host: this.#connectionHost,
         socket,
         handler: this.#looked(typeof handler === 'function' ? { open: handler } : handler),
         settings,
-        context: NO_CONTEXT as Context,
+        context: (hooks?.context ?? NO_CONTEXT) as never,
+        hooks,
       });
     } catch (error) {
       socket.close();
@@ -403,11 +439,23 @@ export class Reactor<Context = {}> {
     return listener;
   }
 
-  /** Connects, and gives the connection. It reads once somebody listens: see {@link Connection.resume}. */
-  async open(address: Address, options: ConnectOptions & ConnectionOptions = {}): Promise<Connection<Context>> {
+  /**
+   * Connects, and gives the connection once the plugins have opened it. It reads once somebody listens: see
+   * {@link Connection.resume}. Rejects with `ERR_PLUGIN_REFUSED` where a plugin does not want it, and with the error that it
+   * ends with before it is open.
+   */
+  open<const Listed extends readonly AnyPlugin[]>(
+    address: Address,
+    options: ConnectOptions & ConnectionOptions & { plugins: Listed },
+  ): Promise<Connection<PluginContext<Listed>>>;
+  open(address: Address, options?: ConnectOptions & ConnectionOptions): Promise<Connection<Context>>;
+  async open(address: Address, options: ConnectOptions & ConnectionOptions = {}): Promise<Connection<never>> {
     this.#checkOpen();
     const settings = connectionSettings(options);
-    return this.#connection(await this.#opening.connect(address, options), {}, settings);
+    const socket = await this.#opening.connect(address, options);
+    const connection = this.#connection(socket, {}, settings, { ...options, direction: 'outbound' });
+    await opened(connection);
+    return connection;
   }
 
   /**
@@ -415,11 +463,21 @@ export class Reactor<Context = {}> {
    * `adopt`, `socketPair` or `receiveSockets` gave. The socket is the connection's from then on. `unread` are bytes that were
    * received before: they are delivered first, and belong to the connection.
    */
+  connection<const Listed extends readonly AnyPlugin[]>(
+    socket: Socket,
+    handler: ConnectionHandler<PluginContext<Listed>>,
+    options: ConnectionOptions & { unread?: Uint8Array; plugins: Listed },
+  ): Connection<PluginContext<Listed>>;
   connection(
     socket: Socket,
-    handler: ConnectionHandler<Context> = {},
+    handler?: ConnectionHandler<Context>,
+    options?: ConnectionOptions & { unread?: Uint8Array },
+  ): Connection<Context>;
+  connection(
+    socket: Socket,
+    handler: ConnectionHandler<never> = {},
     options: ConnectionOptions & { unread?: Uint8Array } = {},
-  ): Connection<Context> {
+  ): Connection<never> {
     this.#checkOpen();
     const { unread } = options;
     if (unread !== undefined) checkUnread(unread);
@@ -433,7 +491,25 @@ export class Reactor<Context = {}> {
       );
     if (owned.watch !== null && this.registrationOf(owned) !== undefined)
       throw misuse('ERR_REACTOR_REGISTERED', 'the socket has a registration already: unregister it first');
-    return this.#connection(owned, handler, settings, unread);
+    return this.#connection(owned, handler, settings, options);
+  }
+
+  // --- plugins -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Adds a plugin to the listeners that are opened, and the connections that are made, from now on: `connection.context[name]`
+   * is what it keeps of each. Its setup is called at once. Gives this reactor, with the type of the longer context.
+   *
+   * Throws `ERR_PLUGIN_REQUIRES` where a plugin is missing that it requires, which the compiler sees too,
+   * `ERR_PLUGIN_DUPLICATE` for a second one of its name, `ERR_PLUGIN_ARGUMENT` for what is no plugin, and what the setup
+   * throws.
+   */
+  use<Name extends string, State, Needs>(
+    plugin: Context extends Needs ? Plugin<Name, State, Needs> : MissingPlugin<Needs, Context>,
+  ): Reactor<Context & { readonly [K in Name]: State }> {
+    this.#checkOpen();
+    this.#plugins.use(plugin as AnyPlugin);
+    return this as never;
   }
 
   // --- life ----------------------------------------------------------------------------------------------------------
@@ -473,6 +549,7 @@ export class Reactor<Context = {}> {
     if (this.#dispatcher.closed) return;
     this.#life.close();
     this.#dispatcher.close();
+    this.#plugins.end();
   }
 
   [Symbol.dispose](): void {
@@ -492,6 +569,7 @@ export class Reactor<Context = {}> {
       budgets: this.#budgets,
       acceptBudget: this.#acceptBudget,
       observing: this.#observing,
+      plugins: this.#plugins.inspect(),
       idOf: (socket) => this.#observer?.idOf(socket) ?? 0,
     });
   }
@@ -506,19 +584,15 @@ export class Reactor<Context = {}> {
 
   #connection(
     socket: BackendSocket,
-    handler: ConnectionHandler<Context>,
+    handler: ConnectionHandler<never>,
     settings: ConnectionSettings,
-    unread?: Uint8Array,
-  ): Connection<Context> {
-    const connection = Connection.make<Context>(
-      {
-        host: this.#connectionHost,
-        handler: this.#looked(handler),
-        settings,
-        context: NO_CONTEXT as Context,
-        owner: null,
-      },
+    { unread, plugins, direction = 'inbound' }: ConnectionOptions & { unread?: Uint8Array },
+  ): Connection<never> {
+    const connection = Connection.makeWanted<never>(
+      { host: this.#connectionHost, handler: this.#looked(handler), settings },
       socket,
+      plugins,
+      direction,
     );
     try {
       start(connection, unread);
