@@ -7,7 +7,7 @@ import { Connection } from './connection/connection.js';
 import { failByHandler } from './connection/ending.js';
 import type { ConnectionHandler, ConnectionSettings } from './connection/handler.js';
 import { start } from './connection/opening.js';
-import type { ConnectionHost, ConnectionKind } from './connection/state.js';
+import { type ConnectionHost, type ConnectionKind, NO_CONTEXT } from './connection/state.js';
 import { acceptFailed, listenerListens } from './diagnostics.js';
 import { PluginError } from './errors.js';
 import { type HookTable, invoke } from './plugin/compile.js';
@@ -38,9 +38,10 @@ export interface ListenerParts<Context> {
   readonly socket: BackendSocket;
   readonly handler: ConnectionHandler<Context>;
   readonly settings: ListenerSettings;
-  readonly context: Context;
   /** It keeps them until it is closed. */
   readonly hooks: HookTable | null;
+  /** Closes it. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -63,10 +64,11 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
   #closed = false;
 
   /** Made by `reactor.serve`. */
-  private constructor({ reactor, host, socket, handler, settings, context, hooks }: ListenerParts<Context>) {
+  private constructor({ reactor, host, socket, handler, settings, hooks, signal }: ListenerParts<Context>) {
     super();
     this.backlog = settings.backlog;
     this.#socket = socket;
+    const context = (hooks?.context ?? NO_CONTEXT) as Context;
     this.#kind = { host, handler, settings: settings.connection, hooks, context, owner: this };
     this.#settings = settings;
     const sink = {
@@ -89,6 +91,7 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     });
     this.#loop.resume();
     hooks?.retain();
+    if (signal !== undefined) this.#closeOn(signal);
     if (listenerListens.hasSubscribers)
       listenerListens.publish({ listener: this as unknown as Listener, address: socket.localAddress });
   }
@@ -143,6 +146,12 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #closeOn(signal: AbortSignal): void {
+    const onAbort = (): void => void this.close();
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.once('close', () => signal.removeEventListener('abort', onAbort));
   }
 
   #settle(): void {

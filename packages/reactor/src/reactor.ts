@@ -38,7 +38,7 @@ import { createObserver } from './observe/options.js';
 import { Opening } from './opening.js';
 import type { HookTable } from './plugin/compile.js';
 import { checkLog } from './plugin/log.js';
-import type { AnyPlugin, MissingPlugin, Plugin, PluginContext } from './plugin/plugin.js';
+import type { AnyPlugin, MissingPlugin, Plugin } from './plugin/plugin.js';
 import { Plugins } from './plugin/plugins.js';
 import type { ReactorOptions, RegisterOptions, ServeOptions, SocketCreation } from './reactor-options.js';
 import { listenerSettings, reactorSettings } from './reactor-settings.js';
@@ -48,8 +48,6 @@ import { lookNow, type Selected, toSet } from './select.js';
 import type { Socket, SocketReceiver } from './socket.js';
 import type { Timer, TimerOptions } from './timers.js';
 import { ReactorWaker } from './waker.js';
-
-const NO_CONTEXT = Object.freeze({});
 
 /**
  * A select-style reactor: one thread multiplexes sockets through readiness callbacks. It works from the first
@@ -373,21 +371,11 @@ export class Reactor<Context = {}> {
    * Listens, and makes a {@link Connection} of every connection that comes. A function as handler is called with each
    * new connection.
    */
-  serve<const Listed extends readonly AnyPlugin[]>(
-    target: ListenTarget,
-    handler: ConnectionHandler<PluginContext<Listed>> | ((connection: Connection<PluginContext<Listed>>) => void),
-    options: ServeOptions & { plugins: Listed },
-  ): Promise<Listener<PluginContext<Listed>>>;
-  serve(
-    target: ListenTarget,
-    handler: ConnectionHandler<Context> | ((connection: Connection<Context>) => void),
-    options?: ServeOptions,
-  ): Promise<Listener<Context>>;
   async serve(
     target: ListenTarget,
-    handler: ConnectionHandler<never> | ((connection: Connection<never>) => void),
+    handler: ConnectionHandler<Context> | ((connection: Connection<Context>) => void),
     options: ServeOptions = {},
-  ): Promise<Listener<never>> {
+  ): Promise<Listener<Context>> {
     this.#checkOpen();
     if (typeof handler !== 'function' && (typeof handler !== 'object' || handler === null))
       throw misuse('ERR_REACTOR_ARGUMENT', `a connection handler is an object or a function, got ${describe(handler)}`);
@@ -405,12 +393,11 @@ export class Reactor<Context = {}> {
 
   async #serve(
     target: ListenTarget,
-    handler: ConnectionHandler<never> | ((connection: Connection<never>) => void),
+    handler: ConnectionHandler<Context> | ((connection: Connection<Context>) => void),
     options: ServeOptions,
     { noDelay, settings, hooks }: { noDelay: boolean; settings: ListenerSettings; hooks: HookTable | null },
-  ): Promise<Listener<never>> {
+  ): Promise<Listener<Context>> {
     const socket = await this.#opening.listen(target, options);
-    let listener: Listener<never>;
     try {
       options.signal?.throwIfAborted();
       this.#checkOpen();
@@ -418,25 +405,19 @@ export class Reactor<Context = {}> {
         throw misuse('ERR_REACTOR_SOCKET', `serve takes a listening stream socket, got a ${socket.type} socket`);
       // Linux gives TCP_NODELAY on to accepted sockets: one call instead of one for each connection.
       if (socket.family !== 'unix' && noDelay) socket.setOption('noDelay', true);
-      listener = Listener.make<never>({
+      return Listener.make<Context>({
         reactor: this,
         host: this.#connectionHost,
         socket,
         handler: this.#looked(typeof handler === 'function' ? { open: handler } : handler),
         settings,
-        context: (hooks?.context ?? NO_CONTEXT) as never,
         hooks,
+        signal: options.signal,
       });
     } catch (error) {
       socket.close();
       throw error;
     }
-    if (options.signal !== undefined) {
-      const onAbort = (): void => void listener.close();
-      options.signal.addEventListener('abort', onAbort, { once: true });
-      listener.once('close', () => options.signal?.removeEventListener('abort', onAbort));
-    }
-    return listener;
   }
 
   /**
@@ -444,12 +425,7 @@ export class Reactor<Context = {}> {
    * {@link Connection.resume}. Rejects with `ERR_PLUGIN_REFUSED` where a plugin does not want it, and with the error that it
    * ends with before it is open.
    */
-  open<const Listed extends readonly AnyPlugin[]>(
-    address: Address,
-    options: ConnectOptions & ConnectionOptions & { plugins: Listed },
-  ): Promise<Connection<PluginContext<Listed>>>;
-  open(address: Address, options?: ConnectOptions & ConnectionOptions): Promise<Connection<Context>>;
-  async open(address: Address, options: ConnectOptions & ConnectionOptions = {}): Promise<Connection<never>> {
+  async open(address: Address, options: ConnectOptions & ConnectionOptions = {}): Promise<Connection<Context>> {
     this.#checkOpen();
     const settings = connectionSettings(options);
     const socket = await this.#opening.connect(address, options);
@@ -463,21 +439,11 @@ export class Reactor<Context = {}> {
    * `adopt`, `socketPair` or `receiveSockets` gave. The socket is the connection's from then on. `unread` are bytes that were
    * received before: they are delivered first, and belong to the connection.
    */
-  connection<const Listed extends readonly AnyPlugin[]>(
-    socket: Socket,
-    handler: ConnectionHandler<PluginContext<Listed>>,
-    options: ConnectionOptions & { unread?: Uint8Array; plugins: Listed },
-  ): Connection<PluginContext<Listed>>;
   connection(
     socket: Socket,
-    handler?: ConnectionHandler<Context>,
-    options?: ConnectionOptions & { unread?: Uint8Array },
-  ): Connection<Context>;
-  connection(
-    socket: Socket,
-    handler: ConnectionHandler<never> = {},
+    handler: ConnectionHandler<Context> = {},
     options: ConnectionOptions & { unread?: Uint8Array } = {},
-  ): Connection<never> {
+  ): Connection<Context> {
     this.#checkOpen();
     const { unread } = options;
     if (unread !== undefined) checkUnread(unread);
@@ -584,11 +550,11 @@ export class Reactor<Context = {}> {
 
   #connection(
     socket: BackendSocket,
-    handler: ConnectionHandler<never>,
+    handler: ConnectionHandler<Context>,
     settings: ConnectionSettings,
     { unread, plugins, direction = 'inbound' }: ConnectionOptions & { unread?: Uint8Array },
-  ): Connection<never> {
-    const connection = Connection.makeWanted<never>(
+  ): Connection<Context> {
+    const connection = Connection.makeWanted<Context>(
       { host: this.#connectionHost, handler: this.#looked(handler), settings },
       socket,
       plugins,

@@ -6,7 +6,7 @@ import { checkMs } from '../arguments.js';
 import type { BackendSocket, Outbox } from '../backend/backend.js';
 import { misuse } from '../errors.js';
 import type { AcceptInfo } from '../plugin/hooks.js';
-import type { AnyPlugin, PluginContext } from '../plugin/plugin.js';
+import type { AnyPlugin } from '../plugin/plugin.js';
 import type { Reactor } from '../reactor.js';
 import type { SocketRegistration } from '../registration.js';
 import type { Socket, TransferOptions, TransferTarget } from '../socket.js';
@@ -40,6 +40,7 @@ import {
   HOST,
   LISTENED,
   LOST,
+  NO_CONTEXT,
   OPEN,
   PAUSED,
   type Rarity,
@@ -50,7 +51,6 @@ import type { TimeoutKind, Timeouts } from './timeouts.js';
 import type { WriteQueue } from './write-queue.js';
 import { end, flush, write } from './writing.js';
 
-const NO_CONTEXT = Object.freeze({});
 const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
 
 export class Connection<Context = {}>
@@ -150,18 +150,6 @@ export class Connection<Context = {}>
    * no byte Duplex, `ERR_REACTOR_CLOSED` where it is destroyed or the reactor is closed, `ERR_PLUGIN_REFUSED` where a plugin
    * does not want it.
    */
-  static over<const Plugins extends readonly AnyPlugin[]>(
-    duplex: Duplex,
-    reactor: Reactor<never>,
-    handler: ConnectionHandler<PluginContext<Plugins>>,
-    options: ConnectionOptions & { plugins: Plugins },
-  ): Connection<PluginContext<Plugins>>;
-  static over<Context = {}>(
-    duplex: Duplex,
-    reactor: Reactor<Context>,
-    handler?: ConnectionHandler<Context>,
-    options?: ConnectionOptions,
-  ): Connection<Context>;
   static over<Context = {}>(
     duplex: Duplex,
     reactor: Reactor<Context>,

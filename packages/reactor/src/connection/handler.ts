@@ -74,7 +74,11 @@ export interface ConnectionOptions {
    * hold for whatever the reactor calls after it, whosever it is: use `run` there.
    */
   asyncContext?: boolean;
-  /** The plugins, in the place of the reactor's: a list replaces them, and an empty one goes without. */
+  /**
+   * The plugins, in the place of the reactor's: a list replaces them, and an empty one goes without. The type of `context`
+   * stays that of the reactor's own. A plugin that the reactor has not set up is set up now, and ends with the last listener
+   * and connection that have it.
+   */
   plugins?: readonly AnyPlugin[];
   /** What plugins are told of a connection that is made of a socket or Duplex ('inbound'). */
   direction?: 'inbound' | 'outbound';

@@ -68,6 +68,9 @@ export interface ConnectionKind<Context> {
   readonly owner: { left(): void } | null;
 }
 
+/** Of connections without plugins. */
+export const NO_CONTEXT = Object.freeze({});
+
 /** `flow`: the reading side. */
 export const PAUSED = 0;
 export const FLOWING = 1;

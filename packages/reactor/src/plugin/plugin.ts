@@ -24,14 +24,15 @@ export type AnyPlugin = Plugin<string, any, any>;
 // biome-ignore lint/suspicious/noExplicitAny: the arguments are the function's own matter
 export type PluginReference = AnyPlugin | ((...options: any[]) => AnyPlugin);
 
-type Referred<R> = R extends (...options: never[]) => infer P ? P : R;
-type Added<P> = P extends Plugin<infer Name, infer State, infer _Needs> ? { readonly [K in Name]: State } : never;
-type Intersected<U> = (U extends unknown ? (each: U) => void : never) extends (all: infer I) => void ? I : never;
-
 /** What a list of plugins keeps of a connection: by the name of each, what its `state` gives. */
-export type PluginContext<Plugins extends readonly PluginReference[]> = [Plugins[number]] extends [never]
-  ? {}
-  : Intersected<Added<Referred<Plugins[number]>>>;
+export type PluginContext<Plugins extends readonly PluginReference[]> = Plugins extends readonly [
+  infer First,
+  ...infer Others extends readonly PluginReference[],
+]
+  ? First extends (...options: never[]) => AnyPlugin
+    ? PluginContext<[ReturnType<First>, ...Others]>
+    : (First extends Plugin<infer Name, infer State> ? { readonly [K in Name]: State } : {}) & PluginContext<Others>
+  : {};
 
 /** Why the compiler refuses a plugin: it names those that are to be used before it. */
 export type MissingPlugin<Needs, Context> = `missing plugin: ${Exclude<keyof Needs, keyof Context> & string}`;
