@@ -1,15 +1,12 @@
 /** Plugins: what each hook is told, in which order, and what it may change. */
-import { type Connection, definePlugin, type Hooks, type InetAddress, type Plugin, type Reactor } from '@fdset/reactor';
+import { definePlugin, type InetAddress, type Plugin } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
 import { closing, connected, serving } from '../support/connections.js';
 import { NetPeer } from '../support/net-peer.js';
+import { hooked, marked, opened } from '../support/plugins.js';
 import { Log, once } from '../support/waiting.js';
-
-/** A plugin that is nothing but its hooks. */
-const hooked = (name: string, hooks: Hooks<{}>, order?: 'pre' | 'post'): Plugin<string, undefined, {}> =>
-  definePlugin({ name, setup: () => hooks, ...(order === undefined ? {} : { order }) });
 
 /** One that writes down what it is told. */
 function listening(name: string, log: Log<string>, order?: 'pre' | 'post'): Plugin<string, undefined, {}> {
@@ -27,16 +24,6 @@ function listening(name: string, log: Log<string>, order?: 'pre' | 'post'): Plug
     },
     order,
   );
-}
-
-/** Another text in the place of the chunk. */
-const marked = (mark: string) => (_connection: Connection, chunk: Uint8Array) =>
-  Buffer.from(`${Buffer.from(chunk)}${mark}`);
-
-async function opened(reactor: Reactor, address: InetAddress, options = {}): Promise<Connection> {
-  const connection = await reactor.open(address, options);
-  afterTest(() => connection.destroy());
-  return connection;
 }
 
 describeBackends('plugins', (stage) => {

@@ -67,8 +67,8 @@ function pass(connection: AnyConnection, given: Buffer | 0, stage: number, to: C
   for (const step of given === 0 ? hooks.end : hooks.data) {
     if (isDiscarding(connection)) break;
     if (step.at < at) continue;
-    if (!reaches(connection, step.at, at)) {
-      keep(connection, item, at);
+    if (!reaches(connection, step.at, stage)) {
+      stop(connection, item, at);
       return;
     }
     const result = callForBytes(connection, step, item === 0 ? undefined : item);
@@ -85,16 +85,22 @@ function pass(connection: AnyConnection, given: Buffer | 0, stage: number, to: C
   }
   if (isDiscarding(connection)) {
     if (item === 0) to.end(connection);
-  } else if (!reaches(connection, LAST_STAGE, at)) keep(connection, item, at);
+  } else if (!reaches(connection, LAST_STAGE, stage)) stop(connection, item, at);
   else if (item === 0) to.end(connection);
   else to.data(connection, item);
 }
 
-/** Whether what has reached stage `at` may go on to `next`. */
-function reaches(connection: AnyConnection, next: number, at: number): boolean {
+/** Whether what has set out from `stage` may go on to `next`. What is kept of a later stage was delivered meanwhile, before it. */
+function reaches(connection: AnyConnection, next: number, stage: number): boolean {
   if (connection.flow !== FLOWING || next >= barrier(connection)) return false;
   const first = firstStaged(connection);
-  return first === null || first.stage < at;
+  return first === null || first.stage <= stage;
+}
+
+/** It stays where it is; at a barrier it has come as far as that. */
+function stop(connection: AnyConnection, item: Buffer | 0, at: number): void {
+  const reached = barrier(connection);
+  keep(connection, item, reached === Number.POSITIVE_INFINITY ? at : Math.max(at, reached));
 }
 
 function isDiscarding(connection: AnyConnection): boolean {
