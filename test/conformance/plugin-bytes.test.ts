@@ -248,7 +248,7 @@ describeBackends('bytes through plugins', (stage) => {
     });
     const got = new Log<string>();
     const onto = (connection: Connection) => framed(connection, lines()).on('message', (line) => got.add(String(line)));
-    const { connection, peer } = await connected(stage.reactor().use(plugin), { open: onto });
+    const { connection, peer } = await connected(stage.reactor().use(plugin), { open: (each) => void onto(each) });
     peer.write('yes\nno\nmore\n');
     await got.reaches(2);
     expect(got.entries).toEqual(['YES', 'MORE']);
