@@ -130,6 +130,24 @@ describeBackends('bytes through plugins', (stage) => {
     expect(got.entries).toEqual(['one']);
   });
 
+  it('what a later plugin delivers while the connection is paused comes before what an earlier one does', async () => {
+    const hosts: PluginHost[] = [];
+    const got = new Log<string>();
+    const plugin = (name: string) =>
+      hooked(name, (host) => {
+        hosts.push(host);
+        return { data: marked(name) };
+      });
+    const { connection } = await connected(stage.reactor().use(plugin('a')).use(plugin('b')), {
+      data: (_connection, chunk) => got.add(`${chunk}`),
+    });
+    connection.pause();
+    for (const [i, host] of hosts.entries()) host.deliver(connection, Buffer.from(`${i}`));
+    connection.resume();
+    await got.reaches(2);
+    expect(got.entries).toEqual(['1', '0b']);
+  });
+
   it('an iterator is given each chunk once, and a hook sees it once, also what it delivers', async () => {
     let seen = 0;
     const plugin = hooked('a', (host) => ({

@@ -82,6 +82,7 @@ describeBackends('the life of plugins', (stage) => {
     await closed;
     await rounds(2);
     expect(log.entries.slice(-2)).toEqual(['close', 'shutdown true']);
+    expect(reactor.inspect()).toContain('waiting   0 timers');
     const ticks = log.entries.length;
     using _late = host.every(1, () => log.add('late'));
     host.defer(() => log.add('late'));
