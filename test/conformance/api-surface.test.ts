@@ -34,7 +34,7 @@ const CONSTANTS = {
   MSG_MORE: 4,
 };
 
-const FUNCTIONS = ['lookup', 'reverse', 'servicePort', 'hostName'] as const;
+const FUNCTIONS = ['lookup', 'reverse', 'servicePort', 'hostName', 'definePlugin'] as const;
 const DISPOSE = Symbol.dispose;
 const ASYNC_DISPOSE = Symbol.asyncDispose;
 
@@ -48,7 +48,7 @@ const VERBS = [
 const REACTOR = [
   ...['socket', 'socketPair', 'adopt', 'listen', 'connect', 'register', 'registrationOf', 'registrations', 'select'],
   ...['selectSync', 'setTimer', 'sleep', 'now', 'post', 'run', 'stop', 'ref', 'unref', 'close', 'serve', 'open'],
-  ...['inspect', DISPOSE],
+  ...['use', 'inspect', DISPOSE],
 ];
 
 const CONNECTION = [
@@ -149,14 +149,14 @@ const SHOWN = {
       'detach',
       'transfer',
     ],
-    ...['toDuplex', 'on', 'once', 'addListener', '[asyncIterator]', '[asyncDispose]'],
+    ...['toDuplex', 'interceptMessage', 'on', 'once', 'addListener', '[asyncIterator]', '[asyncDispose]'],
   ],
   Listener: ['socket', 'backlog', 'connections', 'pause', 'resume', 'close', '[asyncDispose]'],
   Reactor: [
     ...['backend', 'capabilities', 'metrics', 'socket', 'socketPair', 'adopt', 'adoptNode', 'listen', 'connect'],
     ...['register', 'registrationOf', 'registrations', 'select', 'selectSync', 'setTimer', 'sleep', 'now', 'post'],
     ...['waker', 'receiveSockets', 'serve', 'open', 'connection', 'run', 'stop', 'ref', 'unref', 'close', 'inspect'],
-    '[dispose]',
+    ...['use', '[dispose]'],
   ],
   ConnectionIterator: ['next', 'return', '[asyncIterator]'],
   ReactorWaker: ['handle', 'wake', 'ref', 'unref', 'close', '[dispose]'],

@@ -4,6 +4,7 @@ import { MessageChannel } from 'node:worker_threads';
 import {
   type Capabilities,
   type Connection,
+  definePlugin,
   MISUSE,
   type MisuseCode,
   READABLE,
@@ -14,7 +15,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
-import { connected } from '../support/connections.js';
+import { connected, serving } from '../support/connections.js';
 import { NodeProcess } from '../support/node-process.js';
 import { PublishedTypes } from '../support/published-types.js';
 import { owned } from '../support/sockets.js';
@@ -44,7 +45,43 @@ async function ofConnection(
 
 const socketOf = (reactor: Reactor): Socket => owned(reactor.socket());
 
+const plain = (name: string, hooks = {}) => definePlugin({ name, setup: () => hooks });
+
 const RAISED: Record<MisuseCode, Misuse> = {
+  ERR_PLUGIN_ARGUMENT: {
+    kind: TypeError,
+    says: "a plugin is what definePlugin gives, got 'tls'",
+    error: (reactor) => thrown(() => reactor.use('tls' as never)),
+  },
+  ERR_PLUGIN_DUPLICATE: {
+    kind: TypeError,
+    says: "there is a plugin 'one' already",
+    error: (reactor) => thrown(() => reactor.use(plain('one')).use(plain('one'))),
+  },
+  ERR_PLUGIN_HOOK: {
+    kind: Error,
+    says: "the hook 'write' of plugin 'one' returned 1",
+    error(reactor) {
+      reactor.use(plain('one', { write: () => 1 }));
+      return ofConnection(reactor, (connection) => connection.write('x'));
+    },
+  },
+  ERR_PLUGIN_REFUSED: {
+    kind: TypeError,
+    says: "plugin 'one' has refused the connection",
+    async error(reactor) {
+      const { address } = await serving(reactor);
+      return rejection(reactor.use(plain('one', { accept: () => false })).open(address));
+    },
+  },
+  ERR_PLUGIN_REQUIRES: {
+    kind: TypeError,
+    says: "plugin 'two' requires plugin 'one'",
+    error(reactor) {
+      const one = () => plain('one');
+      return thrown(() => reactor.use(definePlugin({ name: 'two', requires: [one], setup: () => {} }) as never));
+    },
+  },
   ERR_REACTOR_ADDRESS: {
     kind: TypeError,
     says: 'host must be a string, got undefined',
@@ -171,7 +208,7 @@ describeBackends('misuse', (stage) => {
 
 describe('the published docstrings', () => {
   const types = new PublishedTypes('@fdset/reactor', '@fdset/reactor/testing');
-  const named = types.codesIn(/\bERR_REACTOR_\w+/g);
+  const named = types.codesIn(/\bERR_(?:PLUGIN|REACTOR)_\w+/g);
 
   it('name no code of misuse that there is not, and each that there is', () => {
     expect([...named].sort()).toEqual(Object.keys(MISUSE).sort());

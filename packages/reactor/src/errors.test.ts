@@ -6,10 +6,9 @@ import { MISUSE, notSupported, SocketError, socketError } from './errors.js';
 describe('errors', () => {
   it('the README has the table of codes as it is in the code', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-    const rows = [...readme.matchAll(/^\| `(ERR_REACTOR_\w+)` +\| (.+?) +\|$/gm)].map(([, code, meaning]) => [
-      code,
-      meaning,
-    ]);
+    const rows = [...readme.matchAll(/^\| `(ERR_(?:PLUGIN|REACTOR)_\w+)` +\| (.+?) +\|$/gm)].map(
+      ([, code, meaning]) => [code, meaning],
+    );
     expect(Object.fromEntries(rows)).toEqual(MISUSE);
   });
 

@@ -9,6 +9,11 @@ import type { Address } from './address.js';
 
 /** The codes of misuse, with what each means. The documentation is checked against this table. */
 export const MISUSE = {
+  ERR_PLUGIN_ARGUMENT: 'a plugin is wrongly defined, or its host was called with what does not concern it',
+  ERR_PLUGIN_DUPLICATE: 'two plugins have the same name',
+  ERR_PLUGIN_HOOK: 'a hook of a plugin threw, or returned what it may not',
+  ERR_PLUGIN_REFUSED: 'a plugin has refused the connection',
+  ERR_PLUGIN_REQUIRES: 'a plugin that another one requires does not stand before it',
   ERR_REACTOR_ADDRESS: 'an address is not of the form that the socket takes',
   ERR_REACTOR_ARGUMENT: 'an argument has a wrong type or lies outside its range',
   ERR_REACTOR_BACKEND: 'the backend is unknown, cannot run here, or serves another reactor',
@@ -120,6 +125,38 @@ function errnoName(errno: number): string {
   // libuv knows fewer errnos than the system.
   for (const [known, value] of Object.entries(constants.errno)) if (value === -errno) return known;
   return `E${-errno}`;
+}
+
+/**
+ * A hook of a plugin has failed: `ERR_PLUGIN_HOOK`. `plugin` and `hook` are the names; `cause` is what it threw, where it
+ * threw.
+ */
+export class PluginError extends Error {
+  readonly code = 'ERR_PLUGIN_HOOK';
+  readonly plugin: string;
+  readonly hook: string;
+
+  private constructor(plugin: string, hook: string, what: string, options?: ErrorOptions) {
+    super(`the hook '${hook}' of plugin '${plugin}' ${what}`, options);
+    this.plugin = plugin;
+    this.hook = hook;
+  }
+
+  override get name(): string {
+    return 'PluginError';
+  }
+
+  /** @internal */
+  static thrown(plugin: string, hook: string, cause: unknown): PluginError {
+    return new PluginError(plugin, hook, `threw ${cause instanceof Error ? cause.message : describe(cause)}`, {
+      cause,
+    });
+  }
+
+  /** @internal */
+  static refused(plugin: string, hook: string, returned: string): PluginError {
+    return new PluginError(plugin, hook, `returned ${returned}`);
+  }
 }
 
 /** An exception that nobody may catch here: an uncaughtException, after the batch, as Node does with a listener's. */

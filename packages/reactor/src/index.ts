@@ -30,7 +30,7 @@ export type { ConnectionIterator } from './connection/iterator.js';
 export type { ConnectOptions } from './connector.js';
 export { DatagramBatch } from './datagram-batch.js';
 export type { DiagnosticMessages } from './diagnostics.js';
-export { MISUSE, type MisuseCode, SocketError } from './errors.js';
+export { MISUSE, type MisuseCode, PluginError, SocketError } from './errors.js';
 export type { OnHandlerError } from './failure.js';
 export { TransferError } from './hand-off/host.js';
 export { type InheritedListener, inheritedListeners } from './inherited.js';
@@ -41,6 +41,16 @@ export { hostName, type LookupOptions, lookup, type ResolverOptions, reverse } f
 export { WARNINGS, type WarningCode } from './observe/debug.js';
 export { formatTraceEvent } from './observe/format.js';
 export type { DebugOptions, RecordOptions, RecordSink, TraceEvent, TraceValue } from './observe/trace-event.js';
+export type { AcceptInfo, Hooks, Logger, PluginHost, TurnMetrics } from './plugin/hooks.js';
+export {
+  type AnyPlugin,
+  definePlugin,
+  type MissingPlugin,
+  type Plugin,
+  type PluginContext,
+  type PluginDefinition,
+  type PluginReference,
+} from './plugin/plugin.js';
 export { Reactor } from './reactor.js';
 export type {
   ReactorOptions,

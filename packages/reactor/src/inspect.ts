@@ -18,6 +18,8 @@ export interface Inspected {
   readonly acceptBudget: number;
   /** Of `trace`, `record` and `debug`, those that are on. */
   readonly observing: readonly string[];
+  /** Each plugin with its order and hooks. */
+  readonly plugins: readonly string[];
   /** The number of a socket in the trace; 0 where there is none. */
   readonly idOf: (socket: BackendSocket) => number;
 }
@@ -31,6 +33,7 @@ export function inspectReactor(inspected: Inspected): string {
     ...(observing.length === 0 ? [] : [`observed  ${observing.join(', ')}`]),
     ...counters(metrics),
     `waiting   ${timers(dispatcher)}, ${count(dispatcher.selects.size, 'select')}`,
+    ...inspected.plugins.map((plugin, i) => `${i === 0 ? 'plugins ' : '        '}  ${plugin}`),
     `sockets   ${sockets.length} watched, ${count(metrics.registrations, 'registration')}`,
   ];
   const ready = readiness(dispatcher, sockets);
@@ -81,7 +84,11 @@ function watched(socket: BackendSocket, id: number, ready: number | undefined): 
     parts.push(`selected for ${describeReadiness(selectors.interest)}`);
   const data = registration?.data;
   if (data instanceof Connection) parts.push(describeConnection(data));
-  if (data instanceof Listener) parts.push(Listener.describe(data));
+  if (data instanceof Listener) {
+    parts.push(Listener.describe(data));
+    const plugins = Listener.pluginsOf(data);
+    if (plugins.length > 0) parts.push(`through ${plugins.join(', ')}`);
+  }
   return parts.join(', ');
 }
 

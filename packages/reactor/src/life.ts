@@ -4,16 +4,19 @@ import { finish } from './connection/ending.js';
 import type { Dispatcher } from './dispatch/dispatcher.js';
 import { misuse } from './errors.js';
 import { Listener } from './listener.js';
+import type { Plugins } from './plugin/plugins.js';
 
 export class Life {
   readonly #dispatcher: Dispatcher;
+  readonly #plugins: Pick<Plugins, 'shutDown'>;
   /** Ends each `run` that waits. */
   readonly #runs = new Set<() => void>();
   /** Rejects what else is under way when the reactor is closed: connects and sleeps. */
   readonly pending = new Set<(error: unknown) => void>();
 
-  constructor(dispatcher: Dispatcher) {
+  constructor(dispatcher: Dispatcher, plugins: Pick<Plugins, 'shutDown'>) {
     this.#dispatcher = dispatcher;
+    this.#plugins = plugins;
   }
 
   run(signal: AbortSignal | undefined): Promise<void> {
@@ -33,17 +36,22 @@ export class Life {
 
   async stop(drainMs: number): Promise<void> {
     for (const listener of this.#listeners()) await listener.close();
-    const open = this.#connections();
-    if (drainMs > 0 && open.length > 0) {
+    const over = new AbortController();
+    if (drainMs === 0) over.abort();
+    const goodbyes = this.#plugins.shutDown(over.signal);
+    if (drainMs > 0) {
+      const open = this.#connections();
       const gone = open.map((connection) => new Promise<void>((done) => connection.once('close', () => done())));
       for (const connection of open) connection.end();
-      await this.#within(drainMs, Promise.all(gone));
+      await this.#within(drainMs, Promise.all([...gone, goodbyes]));
+      over.abort();
     }
     this.#shutDown();
   }
 
   close(): void {
     for (const listener of this.#listeners()) void listener.close();
+    void this.#plugins.shutDown(AbortSignal.abort());
     this.#shutDown();
     for (const fail of [...this.pending]) fail(misuse('ERR_REACTOR_CLOSED', 'the reactor was closed meanwhile'));
   }

@@ -2,12 +2,15 @@
 import { EventEmitter } from 'eventemitter3';
 import { type AcceptHost, AcceptLoop } from './accept-loop.js';
 import type { BackendSocket } from './backend/backend.js';
+import { Refusal } from './connection/admission.js';
 import { Connection } from './connection/connection.js';
 import { failByHandler } from './connection/ending.js';
 import type { ConnectionHandler, ConnectionSettings } from './connection/handler.js';
 import { start } from './connection/opening.js';
-import type { ConnectionHost, ConnectionKind } from './connection/state.js';
+import { type ConnectionHost, type ConnectionKind, NO_CONTEXT } from './connection/state.js';
 import { acceptFailed, listenerListens } from './diagnostics.js';
+import { PluginError } from './errors.js';
+import { type HookTable, invoke } from './plugin/compile.js';
 import type { Socket } from './socket.js';
 
 export interface ListenerEvents {
@@ -35,7 +38,10 @@ export interface ListenerParts<Context> {
   readonly socket: BackendSocket;
   readonly handler: ConnectionHandler<Context>;
   readonly settings: ListenerSettings;
-  readonly context: Context;
+  /** It keeps them until it is closed. */
+  readonly hooks: HookTable | null;
+  /** Closes it. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -58,21 +64,23 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
   #closed = false;
 
   /** Made by `reactor.serve`. */
-  private constructor({ reactor, host, socket, handler, settings, context }: ListenerParts<Context>) {
+  private constructor({ reactor, host, socket, handler, settings, hooks, signal }: ListenerParts<Context>) {
     super();
     this.backlog = settings.backlog;
     this.#socket = socket;
-    this.#kind = { host, handler, settings: settings.connection, context, owner: this };
+    const context = (hooks?.context ?? NO_CONTEXT) as Context;
+    this.#kind = { host, handler, settings: settings.connection, hooks, context, owner: this };
     this.#settings = settings;
     const sink = {
       accepted: (accepted: Socket) => this.#admit(accepted as BackendSocket),
       starved: (error: Error, first: boolean) => {
         if (acceptFailed.hasSubscribers) acceptFailed.publish({ listener: this as unknown as Listener, error });
-        if (first && !this.emit('error', error)) host.metrics.unheardErrors += 1;
+        if (first) this.#report(error);
       },
       // Told when the socket is closed, and not from within its close: whoever hears of it may close what he likes.
       gone: () => {
         this.#closed = true;
+        hooks?.release();
         queueMicrotask(() => this.emit('close'));
       },
     };
@@ -82,6 +90,8 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
       data: this,
     });
     this.#loop.resume();
+    hooks?.retain();
+    if (signal !== undefined) this.#closeOn(signal);
     if (listenerListens.hasSubscribers)
       listenerListens.publish({ listener: this as unknown as Listener, address: socket.localAddress });
   }
@@ -128,6 +138,7 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
     if (!this.#closed) {
       this.#closed = true;
       this.#loop.stop();
+      this.#kind.hooks?.release();
       this.emit('close');
     }
     return Promise.resolve();
@@ -135,6 +146,12 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #closeOn(signal: AbortSignal): void {
+    const onAbort = (): void => void this.close();
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.once('close', () => signal.removeEventListener('abort', onAbort));
   }
 
   #settle(): void {
@@ -151,8 +168,12 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
       this.emit('drop');
       return;
     }
+    const connection = Connection.make<Context>(this.#kind, accepted, 'inbound');
+    if (connection instanceof Refusal) {
+      accepted.close();
+      return;
+    }
     this.#connections += 1;
-    const connection = Connection.make<Context>(this.#kind, accepted);
     try {
       start(connection);
     } catch (error) {
@@ -163,6 +184,22 @@ export class Listener<Context = {}> extends EventEmitter<ListenerEvents> {
       this.#full = true;
       this.#settle();
     }
+  }
+
+  /** An error of its own: plugins hear of it first. */
+  #report(error: Error): void {
+    const { host, hooks } = this.#kind;
+    for (const step of hooks?.error ?? []) {
+      const result = invoke(step, undefined, error);
+      if (result instanceof PluginError) step.plugin.failed(result);
+    }
+    const heard = this.emit('error', error) || (hooks !== null && hooks.error.length > 0);
+    if (!heard) host.metrics.unheardErrors += 1;
+  }
+
+  /** The names of its plugins, in the order of their calls. @internal */
+  static pluginsOf(listener: Listener): readonly string[] {
+    return listener.#kind.hooks?.plugins.map(({ plugin }) => plugin.name) ?? [];
   }
 
   /** A connection has ended. Called by it. @internal */

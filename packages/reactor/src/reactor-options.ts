@@ -6,6 +6,7 @@ import type { ConnectionOptions } from './connection/handler.js';
 import type { OnHandlerError } from './failure.js';
 import type { ListenOptions } from './listening.js';
 import type { DebugOptions, RecordOptions, RecordSink, TraceEvent } from './observe/trace-event.js';
+import type { Logger } from './plugin/hooks.js';
 import type { SocketType } from './socket.js';
 
 export interface ReactorOptions {
@@ -20,6 +21,8 @@ export interface ReactorOptions {
   /** Connections that one listener may accept in one turn (64). */
   acceptBudget?: number;
   onHandlerError?: OnHandlerError;
+  /** Where plugins write (warnings become warnings of the process; the rest is for `NODE_DEBUG=fdset`). */
+  log?: Logger;
   /** System calls that are to fail, for tests of what stands above them (backend `kernel`; elsewhere `ENOTSUP`). */
   faults?: FaultOptions;
   /**

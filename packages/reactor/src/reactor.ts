@@ -16,7 +16,7 @@ import {
   type ConnectionSettings,
   connectionSettings,
 } from './connection/handler.js';
-import { start } from './connection/opening.js';
+import { opened, start } from './connection/opening.js';
 import { type ConnectionHost, HOST } from './connection/state.js';
 import { type ConnectOptions, checkSignal } from './connector.js';
 import type { Budgets } from './dispatch/batch.js';
@@ -28,7 +28,7 @@ import { adoptNode } from './hand-off/node-handle.js';
 import { receive } from './hand-off/transfer.js';
 import { inspectReactor } from './inspect.js';
 import { Life } from './life.js';
-import { Listener } from './listener.js';
+import { Listener, type ListenerSettings } from './listener.js';
 import type { ListenOptions } from './listening.js';
 import { type ReactorMetrics, snapshot } from './metrics.js';
 import { ObservedBackend } from './observe/observed-backend.js';
@@ -36,6 +36,10 @@ import { ObservedDispatcher } from './observe/observed-dispatcher.js';
 import type { Observer } from './observe/observer.js';
 import { createObserver } from './observe/options.js';
 import { Opening } from './opening.js';
+import type { HookTable } from './plugin/compile.js';
+import { checkLog } from './plugin/log.js';
+import type { AnyPlugin, MissingPlugin, Plugin } from './plugin/plugin.js';
+import { Plugins } from './plugin/plugins.js';
 import type { ReactorOptions, RegisterOptions, ServeOptions, SocketCreation } from './reactor-options.js';
 import { listenerSettings, reactorSettings } from './reactor-settings.js';
 import { READ_CLOSED } from './readiness.js';
@@ -44,8 +48,6 @@ import { lookNow, type Selected, toSet } from './select.js';
 import type { Socket, SocketReceiver } from './socket.js';
 import type { Timer, TimerOptions } from './timers.js';
 import { ReactorWaker } from './waker.js';
-
-const NO_CONTEXT = Object.freeze({});
 
 /**
  * A select-style reactor: one thread multiplexes sockets through readiness callbacks. It works from the first
@@ -66,6 +68,7 @@ export class Reactor<Context = {}> {
   readonly #made: number;
   readonly #opening: Opening;
   readonly #life: Life;
+  readonly #plugins: Plugins;
 
   constructor(options: ReactorOptions = {}) {
     const { budgets, acceptBudget } = reactorSettings(options);
@@ -88,7 +91,12 @@ export class Reactor<Context = {}> {
         ? new Dispatcher(this.#backend, this.#budgets, onFailure)
         : new ObservedDispatcher(this.#backend, this.#budgets, onFailure, observer);
     this.#made = this.#backend.driver.now();
-    this.#life = new Life(this.#dispatcher);
+    this.#plugins = new Plugins({
+      dispatcher: this.#dispatcher,
+      log: checkLog(options.log),
+      looked: (hooks) => this.#looked(hooks),
+    });
+    this.#life = new Life(this.#dispatcher, this.#plugins);
     this.#opening = new Opening(
       {
         name: this.#backend.name,
@@ -104,6 +112,7 @@ export class Reactor<Context = {}> {
       metrics: this.#unheard,
       hangupWhilePaused: this.#backend.capabilities.hangupWhilePaused,
       receivesAhead: this.#backend.demultiplexer.receiveAhead !== undefined,
+      plugins: this.#plugins,
       observer,
     };
   }
@@ -374,8 +383,21 @@ export class Reactor<Context = {}> {
     const settings = listenerSettings(target, options, this.#acceptBudget);
     checkSignal(options.signal);
     options.signal?.throwIfAborted();
+    const hooks = this.#plugins.table(options.plugins);
+    try {
+      return await this.#serve(target, handler, options, { noDelay, settings, hooks });
+    } finally {
+      hooks?.release();
+    }
+  }
+
+  async #serve(
+    target: ListenTarget,
+    handler: ConnectionHandler<Context> | ((connection: Connection<Context>) => void),
+    options: ServeOptions,
+    { noDelay, settings, hooks }: { noDelay: boolean; settings: ListenerSettings; hooks: HookTable | null },
+  ): Promise<Listener<Context>> {
     const socket = await this.#opening.listen(target, options);
-    let listener: Listener<Context>;
     try {
       options.signal?.throwIfAborted();
       this.#checkOpen();
@@ -383,31 +405,33 @@ export class Reactor<Context = {}> {
         throw misuse('ERR_REACTOR_SOCKET', `serve takes a listening stream socket, got a ${socket.type} socket`);
       // Linux gives TCP_NODELAY on to accepted sockets: one call instead of one for each connection.
       if (socket.family !== 'unix' && noDelay) socket.setOption('noDelay', true);
-      listener = Listener.make<Context>({
+      return Listener.make<Context>({
         reactor: this,
         host: this.#connectionHost,
         socket,
         handler: this.#looked(typeof handler === 'function' ? { open: handler } : handler),
         settings,
-        context: NO_CONTEXT as Context,
+        hooks,
+        signal: options.signal,
       });
     } catch (error) {
       socket.close();
       throw error;
     }
-    if (options.signal !== undefined) {
-      const onAbort = (): void => void listener.close();
-      options.signal.addEventListener('abort', onAbort, { once: true });
-      listener.once('close', () => options.signal?.removeEventListener('abort', onAbort));
-    }
-    return listener;
   }
 
-  /** Connects, and gives the connection. It reads once somebody listens: see {@link Connection.resume}. */
+  /**
+   * Connects, and gives the connection once the plugins have opened it. It reads once somebody listens: see
+   * {@link Connection.resume}. Rejects with `ERR_PLUGIN_REFUSED` where a plugin does not want it, and with the error that it
+   * ends with before it is open.
+   */
   async open(address: Address, options: ConnectOptions & ConnectionOptions = {}): Promise<Connection<Context>> {
     this.#checkOpen();
     const settings = connectionSettings(options);
-    return this.#connection(await this.#opening.connect(address, options), {}, settings);
+    const socket = await this.#opening.connect(address, options);
+    const connection = this.#connection(socket, {}, settings, { ...options, direction: 'outbound' });
+    await opened(connection);
+    return connection;
   }
 
   /**
@@ -433,7 +457,25 @@ export class Reactor<Context = {}> {
       );
     if (owned.watch !== null && this.registrationOf(owned) !== undefined)
       throw misuse('ERR_REACTOR_REGISTERED', 'the socket has a registration already: unregister it first');
-    return this.#connection(owned, handler, settings, unread);
+    return this.#connection(owned, handler, settings, options);
+  }
+
+  // --- plugins -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Adds a plugin to the listeners that are opened, and the connections that are made, from now on: `connection.context[name]`
+   * is what it keeps of each. Its setup is called at once. Gives this reactor, with the type of the longer context.
+   *
+   * Throws `ERR_PLUGIN_REQUIRES` where a plugin is missing that it requires, which the compiler sees too,
+   * `ERR_PLUGIN_DUPLICATE` for a second one of its name, `ERR_PLUGIN_ARGUMENT` for what is no plugin, and what the setup
+   * throws.
+   */
+  use<Name extends string, State, Needs>(
+    plugin: Context extends Needs ? Plugin<Name, State, Needs> : MissingPlugin<Needs, Context>,
+  ): Reactor<Context & { readonly [K in Name]: State }> {
+    this.#checkOpen();
+    this.#plugins.use(plugin as AnyPlugin);
+    return this as never;
   }
 
   // --- life ----------------------------------------------------------------------------------------------------------
@@ -473,6 +515,7 @@ export class Reactor<Context = {}> {
     if (this.#dispatcher.closed) return;
     this.#life.close();
     this.#dispatcher.close();
+    this.#plugins.end();
   }
 
   [Symbol.dispose](): void {
@@ -492,6 +535,7 @@ export class Reactor<Context = {}> {
       budgets: this.#budgets,
       acceptBudget: this.#acceptBudget,
       observing: this.#observing,
+      plugins: this.#plugins.inspect(),
       idOf: (socket) => this.#observer?.idOf(socket) ?? 0,
     });
   }
@@ -508,17 +552,13 @@ export class Reactor<Context = {}> {
     socket: BackendSocket,
     handler: ConnectionHandler<Context>,
     settings: ConnectionSettings,
-    unread?: Uint8Array,
+    { unread, plugins, direction = 'inbound' }: ConnectionOptions & { unread?: Uint8Array },
   ): Connection<Context> {
-    const connection = Connection.make<Context>(
-      {
-        host: this.#connectionHost,
-        handler: this.#looked(handler),
-        settings,
-        context: NO_CONTEXT as Context,
-        owner: null,
-      },
+    const connection = Connection.makeWanted<Context>(
+      { host: this.#connectionHost, handler: this.#looked(handler), settings },
       socket,
+      plugins,
+      direction,
     );
     try {
       start(connection, unread);

@@ -1,7 +1,8 @@
 /** How a connection calls the user's code: what that throws or rejects with, and the asynchronous context it runs in. */
 import { AsyncResource } from 'node:async_hooks';
-import { raise } from '../errors.js';
-import { type AnyConnection, CONTEXTUAL, LISTENED, rare } from './state.js';
+import { PluginError, raise } from '../errors.js';
+import { invoke } from '../plugin/compile.js';
+import { type AnyConnection, barrier, CONTEXTUAL, LISTENED, OPENING, rare } from './state.js';
 
 /** A handler may be an async function: its rejection is treated as what it would have thrown. */
 export function awaited(connection: AnyConnection, result: unknown): void {
@@ -33,14 +34,35 @@ export function guard(connection: AnyConnection, call: () => unknown): void {
 
 /** Tells an error of the connection, or counts it where nobody hears. */
 export function report(connection: AnyConnection, error: Error): void {
-  const { handler, host } = connection.kind;
-  guard(connection, () => handler.error?.(connection, error));
-  let heard = false;
+  const { handler, host, hooks } = connection.kind;
+  let heard = hooks !== null && reportToHooks(connection, error);
+  // A handler that was never told of the connection is not told of its error.
+  if (handler.error !== undefined && (connection.flags & OPENING) === 0) {
+    heard = true;
+    guard(connection, () => handler.error?.(connection, error));
+  }
   guard(connection, () => {
-    heard = connection.listenerCount('error') > 0;
-    if (heard) connection.emit('error', error);
+    if (connection.listenerCount('error') === 0) return;
+    heard = true;
+    connection.emit('error', error);
   });
-  if (!heard && handler.error === undefined) host.metrics.unheardErrors += 1;
+  if (heard) return;
+  host.metrics.unheardErrors += 1;
+  // The network fails every day; a plugin has a fault that somebody should mend.
+  if (error instanceof PluginError) hooks?.plugins.find(({ plugin }) => plugin.name === error.plugin)?.failed(error);
+}
+
+/** Whether a plugin has heard of it. */
+function reportToHooks(connection: AnyConnection, error: Error): boolean {
+  const reached = barrier(connection);
+  let heard = false;
+  for (const step of connection.kind.hooks?.error ?? []) {
+    if (step.at >= reached) continue;
+    heard = true;
+    const result = invoke(step, connection, error);
+    if (result instanceof PluginError) step.plugin.failed(result);
+  }
+  return heard;
 }
 
 /** Makes the context of this moment the one that all that follows runs in. */

@@ -4,13 +4,18 @@ import { EventEmitter } from 'eventemitter3';
 import type { Address } from '../address.js';
 import { checkMs } from '../arguments.js';
 import type { BackendSocket, Outbox } from '../backend/backend.js';
+import { misuse } from '../errors.js';
+import type { AcceptInfo } from '../plugin/hooks.js';
+import type { AnyPlugin } from '../plugin/plugin.js';
 import type { Reactor } from '../reactor.js';
 import type { SocketRegistration } from '../registration.js';
 import type { Socket, TransferOptions, TransferTarget } from '../socket.js';
+import { admit, Refusal } from './admission.js';
 import { leave, pack, sent } from './departing.js';
 import type { ConnectionDuplex } from './duplex.js';
 import { DuplexSocket } from './duplex-socket.js';
-import { finish, timedOut } from './ending.js';
+import { finish } from './ending.js';
+import { timedOut } from './expiring.js';
 import { pause } from './flow.js';
 import { detach, toDuplex, transfer } from './handing.js';
 import {
@@ -21,18 +26,21 @@ import {
   connectionSettings,
 } from './handler.js';
 import { DEFAULT_HOLD_MS, hold } from './holding.js';
+import { interceptMessage } from './hooked.js';
 import type { ConnectionIterator } from './iterator.js';
 import { close, DEFAULT_LINGER_MS } from './lingering.js';
 import { setIdleTimeout, start } from './opening.js';
 import { isFlushed, lostBy } from './queued.js';
 import { iterate, resume, startFlow } from './reading.js';
 import {
+  type AnyConnection,
   type ConnectionKind,
   describeConnection,
   FLOWING,
   HOST,
   LISTENED,
   LOST,
+  NO_CONTEXT,
   OPEN,
   PAUSED,
   type Rarity,
@@ -43,7 +51,6 @@ import type { TimeoutKind, Timeouts } from './timeouts.js';
 import type { WriteQueue } from './write-queue.js';
 import { end, flush, write } from './writing.js';
 
-const NO_CONTEXT = Object.freeze({});
 const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
 
 export class Connection<Context = {}>
@@ -76,6 +83,11 @@ export class Connection<Context = {}>
   rarity: Rarity | null = null;
   /** @internal */
   timeouts: Timeouts | null = null;
+  /** What plugins keep of this very connection: a field only where one of them keeps anything. @internal */
+  declare own?: Context;
+
+  /** For framing: a message that has come in passes the plugins. Absent where none of them takes messages. */
+  declare readonly interceptMessage?: (message: unknown) => unknown;
 
   /** Made by `reactor.serve`, `reactor.open` and `reactor.connection`. */
   private constructor(kind: ConnectionKind<Context>, transport: BackendSocket) {
@@ -84,16 +96,59 @@ export class Connection<Context = {}>
     this.transport = transport;
   }
 
-  /** @internal */
-  static make<Context>(kind: ConnectionKind<Context>, transport: BackendSocket): Connection<Context> {
-    return new Connection<Context>(kind, transport);
+  static {
+    Object.defineProperty(Connection.prototype, 'interceptMessage', {
+      configurable: true,
+      get(this: AnyConnection) {
+        const { hooks } = this.kind;
+        if (hooks === null || hooks.message.length === 0) return undefined;
+        return (message: unknown) => interceptMessage(this, message);
+      },
+    });
+  }
+
+  /** A connection, if the plugins want it. @internal */
+  static make<Context>(
+    kind: ConnectionKind<Context>,
+    transport: BackendSocket,
+    direction: AcceptInfo['direction'],
+  ): Connection<Context> | Refusal {
+    const { hooks } = kind;
+    if (hooks === null) return new Connection<Context>(kind, transport);
+    const context = admit(hooks, transport, direction);
+    if (context instanceof Refusal) return context;
+    const connection = new Connection<Context>(kind, transport);
+    if (context !== hooks.context) connection.own = context as Context;
+    hooks.retain();
+    return connection;
+  }
+
+  /** The same, of a connection that somebody waits for. @internal */
+  static makeWanted<Context>(
+    parts: Omit<ConnectionKind<Context>, 'hooks' | 'context' | 'owner'>,
+    transport: BackendSocket,
+    plugins: readonly AnyPlugin[] | undefined,
+    direction: AcceptInfo['direction'],
+  ): Connection<Context> {
+    const hooks = parts.host.plugins.table(plugins);
+    try {
+      const kind = { ...parts, hooks, context: (hooks?.context ?? NO_CONTEXT) as Context, owner: null };
+      const connection = Connection.make<Context>(kind, transport, direction);
+      if (!(connection instanceof Refusal)) return connection;
+      transport.close();
+      const { plugin, error } = connection;
+      throw error ?? misuse('ERR_PLUGIN_REFUSED', `plugin '${plugin}' has refused the connection`);
+    } finally {
+      hooks?.release();
+    }
   }
 
   /**
    * A connection over any byte Duplex (a TLSSocket, a child's pipe made one): the same verbs and events, with the Duplex in
    * the place of the socket. It belongs to the connection from then on. 'drain' and `flushed` mean that the Duplex has taken
    * the bytes; `connection.socket` has no descriptor and only few options. Throws `ERR_REACTOR_ARGUMENT` for what is
-   * no byte Duplex, `ERR_REACTOR_CLOSED` where it is destroyed or the reactor is closed.
+   * no byte Duplex, `ERR_REACTOR_CLOSED` where it is destroyed or the reactor is closed, `ERR_PLUGIN_REFUSED` where a plugin
+   * does not want it.
    */
   static over<Context = {}>(
     duplex: Duplex,
@@ -105,9 +160,11 @@ export class Connection<Context = {}>
     // Nothing is received ahead of a Duplex.
     const host = { ...reactor[HOST], receivesAhead: false };
     const socket = new DuplexSocket(host.dispatcher, duplex);
-    const connection = new Connection<Context>(
-      { host, handler, settings, context: NO_CONTEXT as Context, owner: null },
+    const connection = Connection.makeWanted<Context>(
+      { host, handler, settings },
       socket,
+      options.plugins,
+      options.direction ?? 'inbound',
     );
     connection.flags |= UNPACKED;
     start(connection);
@@ -118,13 +175,14 @@ export class Connection<Context = {}>
     return this.transport;
   }
 
-  /** What plugins keep of this connection. */
+  /** What plugins keep of this connection, by their names. */
   get context(): Context {
-    return this.kind.context;
+    return this.own ?? this.kind.context;
   }
 
+  /** The peer's address, or who a plugin knows it to be (PROXY protocol). */
   get remoteAddress(): Address | undefined {
-    return this.transport.remoteAddress;
+    return this.rarity?.remoteAddress ?? this.transport.remoteAddress;
   }
 
   get localAddress(): Address | undefined {

@@ -2,19 +2,24 @@
  * The end. The descriptor goes at once; what has happened is told at the end of the turn, once: the error, then 'close'.
  */
 import { connectionClosed } from '../diagnostics.js';
-import { socketError } from '../errors.js';
+import { PluginError } from '../errors.js';
+import { type HookTable, invoke } from '../plugin/compile.js';
 import { guard, report } from './calling.js';
 import type { Connection } from './connection.js';
 import type { CloseInfo } from './handler.js';
 import { dropQueue, rejectWaiters } from './queued.js';
-import { type AnyConnection, DEPARTING, DETACHED, DISCARDING, LISTENED, type Rarity, TIMED, TOLD } from './state.js';
-import type { TimeoutKind } from './timeouts.js';
-
-const WHAT_TIMED_OUT: Readonly<Record<TimeoutKind, string>> = {
-  idle: 'nothing was received or sent',
-  read: 'nothing was received',
-  write: 'no queued byte has left',
-};
+import {
+  type AnyConnection,
+  barrier,
+  DEPARTING,
+  DETACHED,
+  DISCARDING,
+  LISTENED,
+  OPENING,
+  type Rarity,
+  TIMED,
+  TOLD,
+} from './state.js';
 
 /** Has `leave` called at the end of the turn. */
 export function depart(connection: AnyConnection): void {
@@ -59,43 +64,42 @@ export function onGone(connection: AnyConnection): void {
 
 export function tell(connection: AnyConnection, info: CloseInfo): void {
   connection.flags |= TOLD;
-  const { handler, owner } = connection.kind;
+  const { handler, owner, hooks } = connection.kind;
   owner?.left();
   if (connectionClosed.hasSubscribers) connectionClosed.publish({ connection: connection as Connection, info });
   rejectWaiters(connection, info.error);
   if (info.error !== undefined) report(connection, info.error);
   // Each by itself: whatever one of them throws, the others are told.
-  if (handler.close !== undefined) guard(connection, () => handler.close?.(connection, info));
+  if (handler.close !== undefined && (connection.flags & OPENING) === 0)
+    guard(connection, () => handler.close?.(connection, info));
   if ((connection.flags & LISTENED) !== 0) guard(connection, () => void connection.emit('close', info));
+  if (hooks !== null) tellHooks(connection, hooks, info);
   if (connection.rarity !== null) tellRare(connection.rarity, info);
+}
+
+/** In reverse: whoever heard first of it hears last. */
+function tellHooks(connection: AnyConnection, hooks: HookTable, info: CloseInfo): void {
+  const reached = barrier(connection);
+  for (const step of hooks.close) {
+    if (step.at >= reached) continue;
+    const result = invoke(step, connection, info);
+    if (result instanceof PluginError) step.plugin.failed(result);
+  }
+  hooks.release();
 }
 
 function tellRare(rarity: Rarity, info: CloseInfo): void {
   for (const told of rarity.onClosed.splice(0)) told();
   rarity.kept.length = 0;
+  rarity.opening?.deadline.cancel();
+  rarity.finishing?.deadline.cancel();
   rarity.holds?.cancel();
   rarity.iterator?.finish(info.error);
   rarity.resource?.emitDestroy();
 }
 
-// --- by a timeout ----------------------------------------------------------------------------------------------------
-
 export function endTimeouts(connection: AnyConnection): void {
   connection.timeouts?.end(connection.kind.host.dispatcher.wheel);
   connection.timeouts = null;
   connection.flags &= ~TIMED;
-}
-
-/** Idleness that somebody listens for is told; any other time that has run out ends the connection. */
-export function timedOut(connection: AnyConnection, kind: TimeoutKind, ms: number): void {
-  const { handler } = connection.kind;
-  const listened = (connection.flags & LISTENED) !== 0 && connection.listenerCount('timeout') > 0;
-  if (kind === 'idle' && (listened || handler.timeout !== undefined)) {
-    if (handler.timeout !== undefined) guard(connection, () => handler.timeout?.(connection));
-    if (connection.ended === null && listened) guard(connection, () => void connection.emit('timeout'));
-    return;
-  }
-  const error = socketError('ETIMEDOUT', kind === 'write' ? 'send' : 'recv', connection.remoteAddress);
-  error.message += `: ${WHAT_TIMED_OUT[kind]} for ${ms} ms`;
-  fail(connection, error);
 }

@@ -35,8 +35,17 @@ export function setFlow(connection: AnyConnection, flow: number): void {
 }
 
 export function pause(connection: AnyConnection): void {
+  if (waitsToOpen(connection, false)) return;
   if (connection.flow === FLOWING) setFlow(connection, PAUSED);
   else if ((connection.flags & HELD) !== 0) setResumes(connection, false);
+}
+
+/** While a plugin holds its opening it is read for that one; `resumes` is for later. */
+export function waitsToOpen(connection: AnyConnection, resumes: boolean): boolean {
+  const opening = connection.rarity === null ? null : connection.rarity.opening;
+  if (opening === null) return false;
+  opening.resumes = resumes;
+  return true;
 }
 
 /** While it is held: whether it reads when it is released. */

@@ -7,8 +7,21 @@ import type { Connection } from './connection.js';
 import { ConnectionDuplex } from './duplex.js';
 import { finish } from './ending.js';
 import { pause } from './flow.js';
+import { ABOVE_ALL, filter } from './outbound.js';
 import { push } from './queued.js';
-import { type AnyConnection, BRIDGED, DETACHED, ENDED, FINISHED, HEARD, OPEN, rare, UNPACKED } from './state.js';
+import {
+  type AnyConnection,
+  BRIDGED,
+  DETACHED,
+  ENDED,
+  FILTERED,
+  FINISHED,
+  HEARD,
+  OPEN,
+  rare,
+  Staged,
+  UNPACKED,
+} from './state.js';
 import { end, flush } from './writing.js';
 
 export function detach(connection: AnyConnection): { socket: Socket; unread: Buffer } {
@@ -20,7 +33,8 @@ export function detach(connection: AnyConnection): { socket: Socket; unread: Buf
   if (failure)
     throw misuse('ERR_REACTOR_DETACH', `detach: the connection has failed (${failure.message})`, { cause: failure });
   // The end of the stream is told by the socket again.
-  const unread = Buffer.concat(kept.splice(0).filter((item): item is Buffer => item instanceof Uint8Array));
+  const received = kept.splice(0).map((item) => (item instanceof Staged ? item.item : item));
+  const unread = Buffer.concat(received.filter((item): item is Buffer => item instanceof Uint8Array));
   connection.flags |= DETACHED;
   connection.registration?.unregister();
   finish(connection, { by: 'local' });
@@ -84,9 +98,13 @@ function send(connection: AnyConnection, chunks: readonly Uint8Array[], done: Do
     done(failureOf(connection) ?? socketError('EPIPE', 'send', connection.remoteAddress));
     return;
   }
-  for (const chunk of chunks) {
+  for (const given of chunks) {
+    const isFiltered = (connection.flags & FILTERED) !== 0 && given.length > 0;
+    const chunk = isFiltered ? filter(connection, given, ABOVE_ALL) : given;
+    if (connection.ended !== null) break;
+    if (chunk === null || chunk.length === 0) continue;
     if (connection.rarity !== null) connection.rarity.written += chunk.length;
-    if (chunk.length > 0) push(connection, chunk);
+    push(connection, chunk);
   }
   flush(connection);
   whenLeft(connection, done);

@@ -1,6 +1,7 @@
 /** What a connection calls and how it behaves: its handler, its events and its options. */
 import { checkFlag, checkMs } from '../arguments.js';
 import { describe, misuse, outOfRange } from '../errors.js';
+import type { AnyPlugin } from '../plugin/plugin.js';
 import type { Connection } from './connection.js';
 
 /**
@@ -73,6 +74,14 @@ export interface ConnectionOptions {
    * hold for whatever the reactor calls after it, whosever it is: use `run` there.
    */
   asyncContext?: boolean;
+  /**
+   * The plugins, in the place of the reactor's: a list replaces them, and an empty one goes without. The type of `context`
+   * stays that of the reactor's own. A plugin that the reactor has not set up is set up now, and ends with the last listener
+   * and connection that have it.
+   */
+  plugins?: readonly AnyPlugin[];
+  /** What plugins are told of a connection that is made of a socket or Duplex ('inbound'). */
+  direction?: 'inbound' | 'outbound';
 }
 
 /** The options with their defaults, shared by a listener's connections. */

@@ -3,6 +3,7 @@ import { misuse } from '../errors.js';
 import { finish } from './ending.js';
 import { setFlow } from './flow.js';
 import { Holds } from './holds.js';
+import { readOn } from './reading.js';
 import { type AnyConnection, FLOWING, HELD, PAUSED, rare } from './state.js';
 
 export const DEFAULT_HOLD_MS = 10_000;
@@ -27,5 +28,5 @@ function release(connection: AnyConnection): void {
   const resumes = connection.rarity?.holds?.resumes === true;
   connection.flags &= ~HELD;
   rare(connection).holds = null;
-  if (resumes && connection.ended === null) connection.resume();
+  if (resumes && connection.ended === null) readOn(connection);
 }

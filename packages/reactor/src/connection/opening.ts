@@ -1,17 +1,33 @@
 /** The beginning: a connection is watched, and told to whom it concerns. */
+import type { Address } from '../address.js';
 import { connectionOpened } from '../diagnostics.js';
-import { awaited, enterContext, handlerFailed, withinContext } from './calling.js';
+import { misuse } from '../errors.js';
+import type { HookTable } from '../plugin/compile.js';
+import { awaited, enterContext, guard, handlerFailed, withinContext } from './calling.js';
 import type { Connection } from './connection.js';
 import { endTimeouts } from './ending.js';
-import { interestOf } from './flow.js';
+import { interestOf, pause } from './flow.js';
+import { callForHold, waitFor } from './hooked.js';
 import { readinessHandler } from './readiness.js';
-import { tellKeptLater } from './reading.js';
-import { type AnyConnection, BLOCKED, CONTEXTUAL, FLOWING, rare, TIMED } from './state.js';
+import { readOn, tellKeptLater } from './reading.js';
+import {
+  type AnyConnection,
+  BLOCKED,
+  CONTEXTUAL,
+  FILTERED,
+  FLOWING,
+  HELD,
+  OPENING,
+  rare,
+  STAGED,
+  TIMED,
+} from './state.js';
 import { Timeouts } from './timeouts.js';
 
 /** Registers the socket and tells `handler.open`. Called once. `unread` comes before what it receives. */
 export function start(connection: AnyConnection, unread?: Uint8Array): void {
-  const { host, handler, settings } = connection.kind;
+  const { host, handler, settings, hooks } = connection.kind;
+  if (hooks !== null) connection.flags |= OPENING | flagsOf(hooks);
   if (unread !== undefined && unread.length > 0)
     rare(connection).kept.push(Buffer.from(unread.buffer, unread.byteOffset, unread.byteLength));
   // Reading begins at once where there is a method for it, in the same system call that watches the socket.
@@ -37,7 +53,69 @@ export function start(connection: AnyConnection, unread?: Uint8Array): void {
     tellKeptLater(connection);
 }
 
+/** Where plugins take part in what comes and goes. */
+function flagsOf({ data, end, write }: HookTable): number {
+  return (data.length > 0 || end.length > 0 ? STAGED : 0) | (write.length > 0 ? FILTERED : 0);
+}
+
 function tellOpen(connection: AnyConnection): void {
+  const { hooks } = connection.kind;
+  if (hooks === null || openPlugins(connection, hooks, 0)) openHandler(connection);
+}
+
+/** Opens the plugins from that place on; whether all are open. */
+function openPlugins(connection: AnyConnection, hooks: HookTable, from: number): boolean {
+  for (const step of hooks.open) {
+    if (step.at < from) continue;
+    const holds = callForHold(connection, step);
+    if (connection.ended !== null) {
+      rare(connection).opening = { at: step.at, deadline: { cancel: () => {} }, resumes: false };
+      return false;
+    }
+    if (holds) {
+      const resumes = connection.flow === FLOWING || connection.rarity?.holds?.resumes === true;
+      rare(connection).opening = { ...waitFor(connection, step), resumes };
+      connection.flags |= STAGED;
+      // The plugin reads to decide, and is told of the end.
+      if ((connection.flags & HELD) === 0) readOn(connection);
+      return false;
+    }
+  }
+  connection.flags &= ~OPENING;
+  return true;
+}
+
+/** The plugin at that place, which has held the opening, lets it go on; whether it had. */
+export function goOnOpening(connection: AnyConnection, at: number, remoteAddress: Address | undefined): boolean {
+  const { hooks } = connection.kind;
+  const { rarity } = connection;
+  const opening = rarity?.opening;
+  if (!hooks || !rarity || !opening || opening.at !== at || connection.ended !== null) return false;
+  opening.deadline.cancel();
+  rarity.opening = null;
+  if (remoteAddress !== undefined) rarity.remoteAddress = remoteAddress;
+  if (opening.resumes) readOn(connection);
+  else pause(connection);
+  guard(connection, () => {
+    if (openPlugins(connection, hooks, at + 1)) openHandler(connection);
+  });
+  if (connection.flow === FLOWING && rarity.kept.length > 0) tellKeptLater(connection);
+  return true;
+}
+
+/** Resolves once all plugins have opened it; rejects with what it ends with before. `null`: it is open. */
+export function opened(connection: AnyConnection): Promise<void> | null {
+  if ((connection.flags & OPENING) === 0) return null;
+  return new Promise((resolve, reject) => {
+    rare(connection).onOpened.push(resolve);
+    rare(connection).onClosed.push(() => {
+      reject(connection.ended?.error ?? misuse('ERR_REACTOR_CLOSED', 'the connection was closed before it was open'));
+    });
+  });
+}
+
+function openHandler(connection: AnyConnection): void {
+  for (const told of connection.rarity?.onOpened.splice(0) ?? []) told();
   try {
     awaited(connection, connection.kind.handler.open?.(connection));
   } catch (error) {

@@ -8,7 +8,8 @@
 import type { SocketError } from '../errors.js';
 import { awaited, guard, handlerFailed, isHeard } from './calling.js';
 import { fail, finish, finishInOrder } from './ending.js';
-import { pause, rearm, setFlow, setResumes } from './flow.js';
+import { pause, rearm, setFlow, setResumes, waitsToOpen } from './flow.js';
+import { type Consumers, enter, LAST_STAGE, passOn } from './inbound.js';
 import { ConnectionIterator } from './iterator.js';
 import {
   type AnyConnection,
@@ -20,17 +21,25 @@ import {
   HEARD,
   HELD,
   ITERATING,
+  OPENING,
   PAUSED,
   type Received,
   rare,
+  STAGED,
+  Staged,
   TIMED,
 } from './state.js';
 import { end } from './writing.js';
 
 /** What comes in is not simply handed on. */
-const UNUSUAL = DISCARDING | TIMED | ITERATING;
+const UNUSUAL = DISCARDING | TIMED | ITERATING | STAGED;
 
 export function resume(connection: AnyConnection): void {
+  if (!waitsToOpen(connection, true)) readOn(connection);
+}
+
+/** As `resume`, whoever waits for the connection to open. */
+export function readOn(connection: AnyConnection): void {
   if (connection.flow !== PAUSED) return;
   if ((connection.flags & HELD) !== 0) {
     setResumes(connection, true);
@@ -99,16 +108,21 @@ function receivedAt(connection: AnyConnection, index: number): Received | -1 {
   }
 }
 
-function onIncoming(connection: AnyConnection, received: Received): void {
-  if (received === 0) onEnd(connection);
+function onIncoming(connection: AnyConnection, received: Received | Staged): void {
+  if (received instanceof Staged) passOn(connection, received.item, received.stage, consumers);
+  else if (received === 0) onEnd(connection);
   else if (received instanceof Uint8Array) onChunk(connection, received);
   else if (admits(connection, received)) fail(connection, received);
 }
 
 function onChunk(connection: AnyConnection, chunk: Buffer): void {
-  const { host, handler } = connection.kind;
-  host.dispatcher.turnBytes += chunk.length;
+  connection.kind.host.dispatcher.turnBytes += chunk.length;
   if ((connection.flags & UNUSUAL) !== 0 && !takes(connection, chunk)) return;
+  tellChunk(connection, chunk);
+}
+
+function tellChunk(connection: AnyConnection, chunk: Buffer): void {
+  const { handler } = connection.kind;
   const result: unknown = handler.data?.(connection, chunk);
   if (result !== undefined) awaited(connection, result);
   if ((connection.flags & HEARD) !== 0 && connection.ended === null) connection.emit('data', chunk);
@@ -117,7 +131,10 @@ function onChunk(connection: AnyConnection, chunk: Buffer): void {
 
 function takes(connection: AnyConnection, chunk: Buffer): boolean {
   if (connection.timeouts !== null) connection.timeouts.received = connection.kind.host.dispatcher.time;
-  return (connection.flags & DISCARDING) === 0 && admits(connection, chunk);
+  if ((connection.flags & DISCARDING) !== 0) return false;
+  if ((connection.flags & STAGED) === 0) return admits(connection, chunk);
+  passOn(connection, chunk, 0, consumers);
+  return false;
 }
 
 function onEnd(connection: AnyConnection): void {
@@ -126,7 +143,12 @@ function onEnd(connection: AnyConnection): void {
     finish(connection, { by: 'error', error: broken });
     return;
   }
-  const told = (connection.flags & DISCARDING) === 0;
+  if ((connection.flags & STAGED) !== 0) passOn(connection, 0, 0, consumers);
+  else reachEnd(connection);
+}
+
+function reachEnd(connection: AnyConnection): void {
+  const told = (connection.flags & (DISCARDING | OPENING)) === 0;
   if (!admits(connection, 0)) return;
   connection.flow = ENDED;
   if (connection.timeouts !== null) connection.timeouts.readingSince = Number.POSITIVE_INFINITY;
@@ -155,17 +177,33 @@ function answerEnd(connection: AnyConnection): void {
 }
 
 export function onHangup(connection: AnyConnection): void {
+  if ((connection.flags & OPENING) !== 0) return;
   awaited(connection, connection.kind.handler.hangup?.(connection));
   if (isHeard(connection)) connection.emit('hangup');
+}
+
+// --- behind plugins --------------------------------------------------------------------------------------------------
+
+const consumers: Consumers = {
+  data(connection, chunk) {
+    if (admits(connection, chunk)) tellChunk(connection, chunk);
+  },
+  end: reachEnd,
+  later: tellKeptLater,
+};
+
+/** Bytes that come in behind the plugins before `stage`. */
+export function deliver(connection: AnyConnection, chunk: Uint8Array, stage: number): boolean {
+  return enter(connection, chunk, stage, consumers);
 }
 
 // --- what is kept ----------------------------------------------------------------------------------------------------
 
 /** In order, as long as it flows. */
-function tellKept(connection: AnyConnection, kept: Received[]): void {
+function tellKept(connection: AnyConnection, kept: (Received | Staged)[]): void {
   try {
     while (kept.length > 0 && connection.flow === FLOWING && connection.ended === null)
-      onIncoming(connection, kept.shift() as Received);
+      onIncoming(connection, kept.shift() as Received | Staged);
   } finally {
     // A handler threw: the others are still owed.
     if (kept.length > 0 && connection.flow === FLOWING && connection.ended === null) tellKeptLater(connection);
@@ -196,6 +234,7 @@ export function iterate(connection: AnyConnection): ConnectionIterator {
 }
 
 function wanted(connection: AnyConnection): void {
+  if (waitsToOpen(connection, true)) return;
   if ((connection.flags & HELD) !== 0) {
     setResumes(connection, true);
     return;
@@ -216,7 +255,9 @@ function admits(connection: AnyConnection, item: Received): boolean {
   if ((connection.flags & ITERATING) === 0 || (connection.flags & DISCARDING) !== 0) return true;
   const { iterator, kept } = rare(connection);
   if (iterator?.waiting === true) return true;
-  kept.unshift(item instanceof Uint8Array && connection.kind.settings.borrowChunks ? Buffer.from(item) : item);
+  const own = item instanceof Uint8Array && connection.kind.settings.borrowChunks ? Buffer.from(item) : item;
+  const isStaged = (connection.flags & STAGED) !== 0 && !(own instanceof Error);
+  kept.unshift(isStaged ? new Staged(own, LAST_STAGE) : own);
   setFlow(connection, PAUSED);
   return false;
 }

@@ -18,12 +18,18 @@
  *   flow.ts         what is asked of the demultiplexer
  *   ending.ts       the end, and who is told of it
  *   calling.ts      the user's code                         queued.ts, timeouts.ts   bookkeeping
+ *
+ * Plugins, where there are any: admission.ts (may it come about, and what is kept of it), inbound.ts and outbound.ts (what
+ * comes and goes passes their hooks), hooked.ts (the call of a hook, and its failure).
  */
 import type { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
 import type { AcceptCounters } from '../accept-loop.js';
+import type { Address } from '../address.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 import type { SocketError } from '../errors.js';
+import type { HookTable } from '../plugin/compile.js';
+import type { AnyPlugin } from '../plugin/plugin.js';
 import type { Connection } from './connection.js';
 import type { ConnectionHandler, ConnectionSettings } from './handler.js';
 import type { Holds } from './holds.js';
@@ -43,6 +49,8 @@ export interface ConnectionHost {
   readonly hangupWhilePaused: boolean;
   /** Whether the backend receives ahead of the handlers. */
   readonly receivesAhead: boolean;
+  /** The hooks of its plugins, or of those that are listed: retained, and to be released. */
+  readonly plugins: { table(listed: readonly AnyPlugin[] | undefined): HookTable | null };
   /** Told of each connection, where the reactor is observed. */
   readonly observer: { connection(connection: Connection): void } | null;
 }
@@ -52,10 +60,16 @@ export interface ConnectionKind<Context> {
   readonly host: ConnectionHost;
   readonly handler: ConnectionHandler<Context>;
   readonly settings: ConnectionSettings;
+  /** `null` without plugins. */
+  readonly hooks: HookTable | null;
+  /** Of the connections that have none of their own. */
   readonly context: Context;
   /** Told when a connection has ended. */
   readonly owner: { left(): void } | null;
 }
+
+/** Of connections without plugins. */
+export const NO_CONTEXT = Object.freeze({});
 
 /** `flow`: the reading side. */
 export const PAUSED = 0;
@@ -100,6 +114,17 @@ export const DETACHED = 8192;
 /** Bytes that were written were dropped. */
 export const LOST = 16384;
 
+/** Plugins take part in what comes in: it passes stage after stage (inbound.ts). */
+export const STAGED = 1 << 15;
+/** Plugins take part in what is written. */
+export const FILTERED = 1 << 16;
+/** Its `open` has not reached the handler yet. */
+export const OPENING = 1 << 17;
+/** Its `finish` has not passed all plugins yet: there is no FIN before. */
+export const FINISHING = 1 << 18;
+/** Something that came in is on its way through the stages. */
+export const PASSING = 1 << 19;
+
 export interface FlushWaiter {
   /** As {@link Rarity.written}: what must have left. */
   readonly mark: number;
@@ -110,6 +135,23 @@ export interface FlushWaiter {
 /** What was received: a chunk, 0 for the end, or the error. */
 export type Received = Buffer | 0 | SocketError;
 
+/** A chunk, or the end, that has passed the plugins before `stage`. */
+export class Staged {
+  readonly item: Buffer | 0;
+  readonly stage: number;
+
+  constructor(item: Buffer | 0, stage: number) {
+    this.item = item;
+    this.stage = stage;
+  }
+}
+
+/** What waits for a plugin: at which place that stands, and until when it may take. */
+export interface Waiting {
+  readonly at: number;
+  readonly deadline: { cancel(): void };
+}
+
 /** What few connections need. */
 export interface Rarity {
   /** Bytes written since it was made; so what has left is this without `bufferedBytes`, and below 0 at first. */
@@ -119,8 +161,16 @@ export interface Rarity {
   onClosed: (() => void)[];
   /** The writing side broke, and what the peer had sent before is still being read. */
   brokenPipe: Error | null;
-  /** Received while it could not be told. */
-  kept: Received[];
+  /** Received while it could not be told; what plugins have passed on comes first. */
+  kept: (Received | Staged)[];
+  /** Told by themselves when all plugins have opened it. */
+  onOpened: (() => void)[];
+  /** A plugin's `open` holds it. `resumes`: whether it reads once it is open. */
+  opening: (Waiting & { resumes: boolean }) | null;
+  /** A plugin's `finish` holds its end. */
+  finishing: Waiting | null;
+  /** Whom a plugin knows the peer as. */
+  remoteAddress: Address | undefined;
   holds: Holds | null;
   iterator: ConnectionIterator | null;
   duplex: Duplex | null;
@@ -135,12 +185,22 @@ export function rare(connection: AnyConnection): Rarity {
     onClosed: [],
     brokenPipe: null,
     kept: [],
+    onOpened: [],
+    opening: null,
+    finishing: null,
+    remoteAddress: undefined,
     holds: null,
     iterator: null,
     duplex: null,
     resource: null,
   };
   return connection.rarity;
+}
+
+/** The first plugin that what comes in cannot reach: those behind one that holds the opening. */
+export function barrier(connection: AnyConnection): number {
+  if ((connection.flags & OPENING) === 0) return Number.POSITIVE_INFINITY;
+  return (connection.rarity?.opening?.at ?? -1) + 1;
 }
 
 /** The state, for people. */

@@ -6,16 +6,20 @@
  *   any ──a send fails──▶ the pipe is broken: what the peer sent before is still read, and then it ends with that error
  */
 import { describe, misuse, outOfRange, SocketError } from '../errors.js';
-import { awaited, isHeard, report } from './calling.js';
+import { awaited, guard, isHeard, report } from './calling.js';
 import { depart, fail, finish, finishInOrder } from './ending.js';
 import { rearm } from './flow.js';
+import { callForHold, tellHooks, waitFor } from './hooked.js';
+import { ABOVE_ALL, filter } from './outbound.js';
 import { consume, dropQueue, isFlushed, push, rejectWaiters, settleWaiters } from './queued.js';
 import {
   type AnyConnection,
   BLOCKED,
   ENDED,
   ENDING,
+  FILTERED,
   FINISHED,
+  FINISHING,
   FLOWING,
   LOST,
   NEEDS_DRAIN,
@@ -28,6 +32,7 @@ import { isGone, transferred } from './write-queue.js';
 
 /** Beyond as many queued bytes they leave at once, without waiting for the end of the turn. */
 const FLUSH_BYTES = 64 * 1024;
+const NOTHING = new Uint8Array(0);
 
 export function write(connection: AnyConnection, data: Uint8Array | string): boolean {
   const chunk = typeof data === 'string' ? Buffer.from(data) : data;
@@ -35,6 +40,23 @@ export function write(connection: AnyConnection, data: Uint8Array | string): boo
     throw misuse('ERR_REACTOR_BUFFER', `write takes a Uint8Array or a string, got ${describe(data)}`);
   if (connection.writing !== OPEN || connection.ended !== null || connection.rarity?.brokenPipe)
     return refuse(connection);
+  return (connection.flags & FILTERED) === 0 ? enqueue(connection, chunk) : enqueueFrom(connection, chunk, ABOVE_ALL);
+}
+
+/** What is queued of it is what the plugins give, and that is what counts. */
+function enqueueFrom(connection: AnyConnection, chunk: Uint8Array, above: number): boolean {
+  const left = chunk.length === 0 ? null : filter(connection, chunk, above);
+  return connection.ended === null && enqueue(connection, left ?? NOTHING);
+}
+
+/** Bytes of plugin `above`, which pass those below it; also while the plugins finish, when nobody else may write. */
+export function sendBelow(connection: AnyConnection, chunk: Uint8Array, above: number): boolean {
+  if (connection.ended !== null || connection.rarity?.brokenPipe) return false;
+  if (connection.writing !== OPEN && (connection.flags & FINISHING) === 0) return false;
+  return enqueueFrom(connection, chunk, above);
+}
+
+function enqueue(connection: AnyConnection, chunk: Uint8Array): boolean {
   const { settings } = connection.kind;
   if (connection.rarity !== null) connection.rarity.written += chunk.length;
   if (settings.borrowChunks) pushBorrowed(connection, chunk);
@@ -95,6 +117,38 @@ export function flush(connection: AnyConnection): void {
 export function end(connection: AnyConnection): void {
   if (connection.writing !== OPEN || connection.ended !== null) return;
   connection.writing = ENDING;
+  const { hooks } = connection.kind;
+  if (hooks !== null && hooks.finish.length > 0) finishPlugins(connection, ABOVE_ALL);
+  else endNow(connection);
+}
+
+/** The plugins above which the program was have said their last; then comes the end. */
+function finishPlugins(connection: AnyConnection, above: number): void {
+  connection.flags |= FINISHING;
+  for (const step of connection.kind.hooks?.finish ?? []) {
+    if (step.at >= above) continue;
+    const holds = callForHold(connection, step);
+    if (connection.ended !== null) return;
+    if (holds) {
+      rare(connection).finishing = waitFor(connection, step);
+      return;
+    }
+  }
+  connection.flags &= ~FINISHING;
+  endNow(connection);
+}
+
+/** The plugin at that place has finished; whether it was waited for. */
+export function goOnFinishing(connection: AnyConnection, at: number): boolean {
+  const finishing = connection.rarity?.finishing;
+  if (!finishing || finishing.at !== at || connection.ended !== null) return false;
+  finishing.deadline.cancel();
+  rare(connection).finishing = null;
+  guard(connection, () => finishPlugins(connection, at));
+  return true;
+}
+
+function endNow(connection: AnyConnection): void {
   // Both sides are done and nothing is queued: close says it all.
   if (connection.flow === ENDED && isFlushed(connection)) finish(connection, { by: 'peer' });
   else if ((connection.flags & BLOCKED) === 0) depart(connection);
@@ -150,11 +204,17 @@ function sendQueued(connection: AnyConnection): boolean {
 function drained(connection: AnyConnection): void {
   connection.flags &= ~NEEDS_DRAIN;
   if (connection.writing !== OPEN) return;
+  const { hooks } = connection.kind;
+  if (hooks !== null && hooks.drain.length > 0) {
+    tellHooks(connection, hooks.drain);
+    if (connection.ended !== null) return;
+  }
   awaited(connection, connection.kind.handler.drain?.(connection));
   if (isHeard(connection)) connection.emit('drain');
 }
 
 function finishWriting(connection: AnyConnection): void {
+  if ((connection.flags & FINISHING) !== 0) return;
   connection.writing = FINISHED;
   if (connection.flow === ENDED) {
     finishInOrder(connection);

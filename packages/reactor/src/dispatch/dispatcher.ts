@@ -17,6 +17,7 @@ import { turnEnded } from '../diagnostics.js';
 import { misuse, raise } from '../errors.js';
 import type { Attachment } from '../hand-off/host.js';
 import { newTraffic, TurnTimes } from '../metrics.js';
+import type { TurnMetrics } from '../plugin/hooks.js';
 import type { AnyHandler, ReadinessCallback, RegistrationHost, SocketRegistration, Watch } from '../registration.js';
 import { type SelectHost, SelectTable } from '../select.js';
 import { SoftwareReadiness, type SoftwareSocket } from '../software-readiness.js';
@@ -59,6 +60,8 @@ export class Dispatcher implements RegistrationHost, SelectHost, SlotHost, Deliv
   turnBytes = 0;
   inTurn = false;
   closed = false;
+  /** Plugins that want to know of turns. It must not throw. */
+  onTurn: ((turn: TurnMetrics) => void) | null = null;
   readonly #driver: Driver;
   readonly #batch: Batch;
   readonly #departures: Departures;
@@ -210,6 +213,7 @@ export class Dispatcher implements RegistrationHost, SelectHost, SlotHost, Deliv
     const elapsedMs = this.#driver.now() - began;
     this.turnTimes.add(elapsedMs);
     if (turnEnded.hasSubscribers) turnEnded.publish({ turn, events: counters.events - events, elapsedMs });
+    if (this.onTurn !== null) this.onTurn({ turn, events: counters.events - events, elapsedMs });
   }
 
   readonly #run = (callback: () => void): void => {
