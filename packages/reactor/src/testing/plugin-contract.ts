@@ -26,7 +26,7 @@ const ENDS: Readonly<Record<string, (connection: Connection) => void>> = {
 const LONG_MS = 30_000;
 
 /**
- * Checks that a plugin, given anew by `make` each time, keeps the contract of plugins; rejects with an AssertionError that
+ * Checks that a plugin, or what a function gives anew for each reactor, keeps the contract of plugins; rejects with an AssertionError that
  * lists what it breaks:
  *
  * - no hook throws, or returns a promise, whatever the connection does
@@ -36,10 +36,11 @@ const LONG_MS = 30_000;
  * - nothing of it keeps running once the reactor is closed
  */
 export async function pluginContract<Name extends string, State, Needs>(
-  make: () => Plugin<Name, State, Needs>,
+  plugin: Plugin<Name, State, Needs> | (() => Plugin<Name, State, Needs>),
   options: PluginContractOptions = {},
 ): Promise<void> {
   const { input = 'hello\n', ...rest } = options;
+  const make = typeof plugin === 'function' ? plugin : () => plugin;
   const broken = new Set<string>();
   const before = timers();
   const run = async (around: readonly [AnyPlugin[], AnyPlugin[]], more: PluginTestOptions = {}) => {
