@@ -78,6 +78,27 @@ describeBackends('plugins at the worst moment', (stage) => {
     expect(calls.entries).toEqual([]);
   });
 
+  it('a finish before the connection is open is told to those alone who know of it', async () => {
+    const told = new Log<string>();
+    const noting = { finish: () => told.add('finish'), close: () => told.add('close') };
+    const holding = hooked('holding', {
+      open: () => 'hold',
+      data(connection) {
+        connection.end();
+        return null;
+      },
+      ...noting,
+    });
+    const later = hooked('later', { open: () => told.add('never'), finish: () => told.add('unknown') });
+    const { address } = await serving(stage.reactor().use(holding).use(later));
+    const peer = await NetPeer.connect(address);
+    peer.write('x');
+    await peer.ended;
+    peer.reset();
+    await told.reaches(2);
+    expect(told.entries).toEqual(['finish', 'close']);
+  });
+
   it('a connection that is closed before it is open hears the end of its peer behind what a plugin has delivered', async () => {
     const closed = new Log<string>();
     const plugin = hooked('a', (host) => ({

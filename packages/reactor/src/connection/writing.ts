@@ -15,6 +15,7 @@ import { consume, dropQueue, isFlushed, push, rejectWaiters, settleWaiters } fro
 import {
   type AnyConnection,
   BLOCKED,
+  barrier,
   ENDED,
   ENDING,
   FILTERED,
@@ -131,7 +132,8 @@ export function end(connection: AnyConnection): void {
 function finishPlugins(connection: AnyConnection, above: number): void {
   connection.flags |= FINISHING;
   for (const step of connection.kind.hooks?.finish ?? []) {
-    if (step.at >= above) continue;
+    // One that was never told of the connection has nothing to say.
+    if (step.at >= above || step.at >= barrier(connection)) continue;
     const holds = callForHold(connection, step);
     if (connection.ended !== null) return;
     if (holds) {
