@@ -19,7 +19,8 @@ export const MISUSE = {
   ERR_REACTOR_BACKEND: 'the backend is unknown, cannot run here, or serves another reactor',
   ERR_REACTOR_BUFFER: 'a buffer is no Uint8Array, or the range does not lie within it',
   ERR_REACTOR_CLOSED: 'the reactor, listener or connection is closed',
-  ERR_REACTOR_DETACH: 'the connection cannot be detached: unsent bytes, an error, or a Duplex that reads it',
+  ERR_REACTOR_DETACH:
+    'the connection cannot be detached: unsent bytes, a held end, an error, or a Duplex that reads it',
   ERR_REACTOR_HOLD: 'a hold of the connection was not released in its time',
   ERR_REACTOR_INTEREST: 'the interest has an unknown bit, or a bit without its method in the handler',
   ERR_REACTOR_NAME: 'a socket verb was given a host name; only literals, "" and "localhost" need no look-up',

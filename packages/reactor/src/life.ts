@@ -8,13 +8,13 @@ import type { Plugins } from './plugin/plugins.js';
 
 export class Life {
   readonly #dispatcher: Dispatcher;
-  readonly #plugins: Pick<Plugins, 'shutDown'>;
+  readonly #plugins: Pick<Plugins, 'retain' | 'shutDown'>;
   /** Ends each `run` that waits. */
   readonly #runs = new Set<() => void>();
   /** Rejects what else is under way when the reactor is closed: connects and sleeps. */
   readonly pending = new Set<(error: unknown) => void>();
 
-  constructor(dispatcher: Dispatcher, plugins: Pick<Plugins, 'shutDown'>) {
+  constructor(dispatcher: Dispatcher, plugins: Pick<Plugins, 'retain' | 'shutDown'>) {
     this.#dispatcher = dispatcher;
     this.#plugins = plugins;
   }
@@ -35,6 +35,8 @@ export class Life {
   }
 
   async stop(drainMs: number): Promise<void> {
+    // One that only a listener has says goodbye with the others, and not when that is closed.
+    const release = this.#plugins.retain();
     for (const listener of this.#listeners()) await listener.close();
     const over = new AbortController();
     if (drainMs === 0) over.abort();
@@ -47,6 +49,7 @@ export class Life {
       over.abort();
     }
     this.#shutDown();
+    release();
   }
 
   close(): void {

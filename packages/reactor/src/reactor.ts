@@ -10,14 +10,9 @@ import { selectBackend } from './backend/select-backend.js';
 import { openChannelWaker } from './channel-waker.js';
 import { Connection } from './connection/connection.js';
 import { failByHandler } from './connection/ending.js';
-import {
-  type ConnectionHandler,
-  type ConnectionOptions,
-  type ConnectionSettings,
-  connectionSettings,
-} from './connection/handler.js';
+import { type ConnectionHandler, type ConnectionOptions, connectionSettings } from './connection/handler.js';
 import { opened, start } from './connection/opening.js';
-import { type ConnectionHost, HOST } from './connection/state.js';
+import { type ConnectionHost, type ConnectionKind, HOST } from './connection/state.js';
 import { type ConnectOptions, checkSignal } from './connector.js';
 import type { Budgets } from './dispatch/batch.js';
 import type { FailurePolicy } from './dispatch/delivery.js';
@@ -428,10 +423,15 @@ export class Reactor<Context = {}> {
   async open(address: Address, options: ConnectOptions & ConnectionOptions = {}): Promise<Connection<Context>> {
     this.#checkOpen();
     const settings = connectionSettings(options);
-    const socket = await this.#opening.connect(address, options);
-    const connection = this.#connection(socket, {}, settings, { ...options, direction: 'outbound' });
-    await opened(connection);
-    return connection;
+    const hooks = this.#plugins.table(options.plugins);
+    try {
+      const socket = await this.#opening.connect(address, options);
+      const connection = this.#connection(socket, { handler: {}, settings, hooks }, 'outbound');
+      await opened(connection);
+      return connection;
+    } finally {
+      hooks?.release();
+    }
   }
 
   /**
@@ -457,7 +457,12 @@ export class Reactor<Context = {}> {
       );
     if (owned.watch !== null && this.registrationOf(owned) !== undefined)
       throw misuse('ERR_REACTOR_REGISTERED', 'the socket has a registration already: unregister it first');
-    return this.#connection(owned, handler, settings, options);
+    const hooks = this.#plugins.table(options.plugins);
+    try {
+      return this.#connection(owned, { handler, settings, hooks }, options.direction ?? 'inbound', unread);
+    } finally {
+      hooks?.release();
+    }
   }
 
   // --- plugins -------------------------------------------------------------------------------------------------------
@@ -550,16 +555,12 @@ export class Reactor<Context = {}> {
 
   #connection(
     socket: BackendSocket,
-    handler: ConnectionHandler<Context>,
-    settings: ConnectionSettings,
-    { unread, plugins, direction = 'inbound' }: ConnectionOptions & { unread?: Uint8Array },
+    wanted: Pick<ConnectionKind<Context>, 'handler' | 'settings' | 'hooks'>,
+    direction: 'inbound' | 'outbound',
+    unread?: Uint8Array,
   ): Connection<Context> {
-    const connection = Connection.makeWanted<Context>(
-      { host: this.#connectionHost, handler: this.#looked(handler), settings },
-      socket,
-      plugins,
-      direction,
-    );
+    const parts = { ...wanted, host: this.#connectionHost, handler: this.#looked(wanted.handler) };
+    const connection = Connection.makeWanted<Context>(parts, socket, direction);
     try {
       start(connection, unread);
     } catch (error) {

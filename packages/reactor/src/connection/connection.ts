@@ -6,7 +6,6 @@ import { checkMs } from '../arguments.js';
 import type { BackendSocket, Outbox } from '../backend/backend.js';
 import { misuse } from '../errors.js';
 import type { AcceptInfo } from '../plugin/hooks.js';
-import type { AnyPlugin } from '../plugin/plugin.js';
 import type { Reactor } from '../reactor.js';
 import type { SocketRegistration } from '../registration.js';
 import type { Socket, TransferOptions, TransferTarget } from '../socket.js';
@@ -115,32 +114,30 @@ export class Connection<Context = {}>
   ): Connection<Context> | Refusal {
     const { hooks } = kind;
     if (hooks === null) return new Connection<Context>(kind, transport);
+    // Before the hooks: one of them may close the listener, which was the last to have them.
+    hooks.retain();
     const context = admit(hooks, transport, direction);
-    if (context instanceof Refusal) return context;
+    if (context instanceof Refusal) {
+      hooks.release();
+      return context;
+    }
     const connection = new Connection<Context>(kind, transport);
     if (context !== hooks.context) connection.own = context as Context;
-    hooks.retain();
     return connection;
   }
 
   /** The same, of a connection that somebody waits for. @internal */
   static makeWanted<Context>(
-    parts: Omit<ConnectionKind<Context>, 'hooks' | 'context' | 'owner'>,
+    parts: Omit<ConnectionKind<Context>, 'context' | 'owner'>,
     transport: BackendSocket,
-    plugins: readonly AnyPlugin[] | undefined,
     direction: AcceptInfo['direction'],
   ): Connection<Context> {
-    const hooks = parts.host.plugins.table(plugins);
-    try {
-      const kind = { ...parts, hooks, context: (hooks?.context ?? NO_CONTEXT) as Context, owner: null };
-      const connection = Connection.make<Context>(kind, transport, direction);
-      if (!(connection instanceof Refusal)) return connection;
-      transport.close();
-      const { plugin, error } = connection;
-      throw error ?? misuse('ERR_PLUGIN_REFUSED', `plugin '${plugin}' has refused the connection`);
-    } finally {
-      hooks?.release();
-    }
+    const kind = { ...parts, context: (parts.hooks?.context ?? NO_CONTEXT) as Context, owner: null };
+    const connection = Connection.make<Context>(kind, transport, direction);
+    if (!(connection instanceof Refusal)) return connection;
+    transport.close();
+    const { plugin, error } = connection;
+    throw error ?? misuse('ERR_PLUGIN_REFUSED', `plugin '${plugin}' has refused the connection`);
   }
 
   /**
@@ -159,16 +156,17 @@ export class Connection<Context = {}>
     const settings = connectionSettings(options);
     // Nothing is received ahead of a Duplex.
     const host = { ...reactor[HOST], receivesAhead: false };
-    const socket = new DuplexSocket(host.dispatcher, duplex);
-    const connection = Connection.makeWanted<Context>(
-      { host, handler, settings },
-      socket,
-      options.plugins,
-      options.direction ?? 'inbound',
-    );
-    connection.flags |= UNPACKED;
-    start(connection);
-    return connection;
+    const hooks = host.plugins.table(options.plugins);
+    try {
+      const socket = new DuplexSocket(host.dispatcher, duplex);
+      const parts = { host, handler, settings, hooks };
+      const connection = Connection.makeWanted<Context>(parts, socket, options.direction ?? 'inbound');
+      connection.flags |= UNPACKED;
+      start(connection);
+      return connection;
+    } finally {
+      hooks?.release();
+    }
   }
 
   get socket(): Socket {
@@ -244,7 +242,8 @@ export class Connection<Context = {}>
    * The peer is given `lingerMs` (2000). It is given as much again as long as it takes what was queued: at least a
    * thirty-second part of that in each `lingerMs`, so that a queue of any length has gone after 32 of them or the connection
    * is closed before; and once more when the queue is empty, to end its side. What it sends prolongs nothing. So close
-   * takes `lingerMs` at most where nothing is queued, and 34 times that in any case.
+   * takes `lingerMs` at most where nothing is queued, and 34 times that in any case; all that after the time of a plugin that
+   * holds the end.
    */
   close(options: { lingerMs?: number } = {}): Promise<void> {
     return close(this, checkMs(options.lingerMs ?? DEFAULT_LINGER_MS, 'lingerMs'));
@@ -272,7 +271,7 @@ export class Connection<Context = {}>
    * before all that the socket still gives. May be called in a handler.
    *
    * What is queued is sent first. Throws `ERR_REACTOR_DETACH` where not all of it could leave (await `flushed()`), where
-   * a Duplex reads the connection, and where it has failed; nothing is changed then. Throws `ERR_REACTOR_CLOSED` when it
+   * a Duplex reads the connection or a plugin holds its end, and where it has failed; nothing is changed then. Throws `ERR_REACTOR_CLOSED` when it
    * is over.
    */
   detach(): { socket: Socket; unread: Buffer } {

@@ -7,7 +7,7 @@ import { type HookTable, invoke } from '../plugin/compile.js';
 import { guard, report } from './calling.js';
 import type { Connection } from './connection.js';
 import type { CloseInfo } from './handler.js';
-import { dropQueue, rejectWaiters } from './queued.js';
+import { dropQueue, lostBy, rejectWaiters } from './queued.js';
 import {
   type AnyConnection,
   barrier,
@@ -89,6 +89,7 @@ function tellHooks(connection: AnyConnection, hooks: HookTable, info: CloseInfo)
 }
 
 function tellRare(rarity: Rarity, info: CloseInfo): void {
+  for (const told of rarity.onFinished.splice(0)) told(lostBy(info.error));
   for (const told of rarity.onClosed.splice(0)) told();
   rarity.kept.length = 0;
   rarity.opening?.deadline.cancel();

@@ -3,7 +3,7 @@ import { socketError } from '../errors.js';
 import { guard } from './calling.js';
 import { fail } from './ending.js';
 import { tellHooks } from './hooked.js';
-import { type AnyConnection, LISTENED, OPENING } from './state.js';
+import { type AnyConnection, barrier, LISTENED, OPENING } from './state.js';
 import type { TimeoutKind } from './timeouts.js';
 
 const WHAT_TIMED_OUT: Readonly<Record<TimeoutKind, string>> = {
@@ -24,7 +24,7 @@ function tellIdle(connection: AnyConnection): boolean {
   const { handler, hooks } = connection.kind;
   const listened = (connection.flags & LISTENED) !== 0 && connection.listenerCount('timeout') > 0;
   const handled = handler.timeout !== undefined && (connection.flags & OPENING) === 0;
-  const hooked = hooks !== null && hooks.timeout.length > 0;
+  const hooked = hooks?.timeout.some(({ at }) => at < barrier(connection)) === true;
   if (hooked) guard(connection, () => tellHooks(connection, hooks.timeout));
   if (handled && connection.ended === null) guard(connection, () => handler.timeout?.(connection));
   if (listened && connection.ended === null) guard(connection, () => void connection.emit('timeout'));

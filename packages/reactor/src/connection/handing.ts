@@ -16,6 +16,7 @@ import {
   ENDED,
   FILTERED,
   FINISHED,
+  FINISHING,
   HEARD,
   OPEN,
   rare,
@@ -62,6 +63,8 @@ function checkDetachable(connection: AnyConnection): void {
       'ERR_REACTOR_DETACH',
       `detach: ${connection.bufferedBytes} bytes that were written have not left; await flushed() first`,
     );
+  if ((connection.flags & FINISHING) !== 0)
+    throw misuse('ERR_REACTOR_DETACH', 'detach: a plugin holds the end of the connection');
   if ((connection.flags & BRIDGED) !== 0)
     throw misuse('ERR_REACTOR_DETACH', 'detach: the Duplex of toDuplex() reads the connection');
 }
@@ -95,7 +98,7 @@ type Done = (error?: Error) => void;
 /** The Duplex limits by itself what is queued: sends at once, and tells when all has left. */
 function send(connection: AnyConnection, chunks: readonly Uint8Array[], done: Done): void {
   if (connection.ended !== null || connection.writing !== OPEN || connection.rarity?.brokenPipe) {
-    done(failureOf(connection) ?? socketError('EPIPE', 'send', connection.remoteAddress));
+    done(failureOf(connection) ?? brokenPipe(connection));
     return;
   }
   for (const given of chunks) {
@@ -107,13 +110,16 @@ function send(connection: AnyConnection, chunks: readonly Uint8Array[], done: Do
     push(connection, chunk);
   }
   flush(connection);
-  whenLeft(connection, done);
+  // A hook may have closed it.
+  if (connection.ended !== null) done(failureOf(connection) ?? brokenPipe(connection));
+  else whenLeft(connection, done);
 }
 
 function sendEnd(connection: AnyConnection, done: Done): void {
   end(connection);
   flush(connection);
   if (connection.ended !== null || connection.writing === FINISHED) done();
+  else if ((connection.flags & FINISHING) !== 0) rare(connection).onFinished.push(done);
   else whenLeft(connection, done);
 }
 
@@ -122,6 +128,10 @@ function whenLeft(connection: AnyConnection, done: Done): void {
   if (failure) done(failure);
   else if (connection.bufferedBytes === 0) done();
   else rare(connection).waiters.push({ mark: rare(connection).written, resolve: done, reject: done });
+}
+
+function brokenPipe(connection: AnyConnection): Error {
+  return socketError('EPIPE', 'send', connection.remoteAddress);
 }
 
 function failureOf(connection: AnyConnection): Error | null | undefined {

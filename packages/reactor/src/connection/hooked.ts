@@ -2,7 +2,7 @@
 import { describe, misuse, PluginError } from '../errors.js';
 import { invoke, type Step } from '../plugin/compile.js';
 import { fail } from './ending.js';
-import type { AnyConnection, Waiting } from './state.js';
+import { type AnyConnection, barrier, type Waiting } from './state.js';
 
 /** What a decision of a plugin may take, as a `hold`. */
 const WAIT_MS = 10_000;
@@ -21,10 +21,10 @@ export function call(connection: AnyConnection, step: Step, value?: unknown): un
   return undefined;
 }
 
-/** The hooks that tell something, one after the other as long as the connection is open. */
+/** The hooks that tell something, in order, of those who know of the connection and as long as it is open. */
 export function tellHooks(connection: AnyConnection, steps: readonly Step[]): void {
   for (const step of steps) {
-    if (connection.ended !== null) return;
+    if (connection.ended !== null || step.at >= barrier(connection)) return;
     call(connection, step);
   }
 }

@@ -55,8 +55,9 @@ export function passOn(connection: AnyConnection, item: Buffer | 0, stage: numbe
 function settle(connection: AnyConnection, to: Consumers): void {
   const first = firstStaged(connection);
   if (first === null || connection.flow !== FLOWING || connection.ended !== null) return;
-  if (first.stage >= barrier(connection)) setFlow(connection, PAUSED);
-  else to.later(connection);
+  if (first.stage < limit(connection)) to.later(connection);
+  // While the plugins are being opened nobody holds them up: what is kept goes on when that is over.
+  else if (connection.rarity?.opening) setFlow(connection, PAUSED);
 }
 
 function pass(connection: AnyConnection, given: Buffer | 0, stage: number, to: Consumers): void {
@@ -92,7 +93,7 @@ function pass(connection: AnyConnection, given: Buffer | 0, stage: number, to: C
 
 /** Whether what has set out from `stage` may go on to `next`. What is kept of a later stage was delivered meanwhile, before it. */
 function reaches(connection: AnyConnection, next: number, stage: number): boolean {
-  if (connection.flow !== FLOWING || next >= barrier(connection)) return false;
+  if (connection.flow !== FLOWING || next >= limit(connection)) return false;
   const first = firstStaged(connection);
   return first === null || first.stage <= stage;
 }
@@ -101,6 +102,11 @@ function reaches(connection: AnyConnection, next: number, stage: number): boolea
 function stop(connection: AnyConnection, item: Buffer | 0, at: number): void {
   const reached = barrier(connection);
   keep(connection, item, reached === Number.POSITIVE_INFINITY ? at : Math.max(at, reached));
+}
+
+/** The first plugin that nothing reaches. What is thrown away need reach nobody. */
+function limit(connection: AnyConnection): number {
+  return isDiscarding(connection) ? Number.POSITIVE_INFINITY : barrier(connection);
 }
 
 function isDiscarding(connection: AnyConnection): boolean {
@@ -116,15 +122,15 @@ function firstStaged(connection: AnyConnection): Staged | null {
 function nextStaged(connection: AnyConnection): Staged | null {
   if (connection.flow !== FLOWING || connection.ended !== null) return null;
   const first = firstStaged(connection);
-  if (first === null || first.stage >= barrier(connection)) return null;
+  if (first === null || first.stage >= limit(connection)) return null;
   connection.rarity?.kept.shift();
   return first;
 }
 
-/** Behind what has come as far. */
+/** Behind what has come as far, but before the end. */
 function keep(connection: AnyConnection, item: Buffer | 0, stage: number): void {
   const { kept } = rare(connection);
-  const behind = kept.findIndex((other) => stageOf(other) < stage);
+  const behind = kept.findIndex((other) => stageOf(other) < stage || isEnd(other, stage));
   // It may be a borrowed one.
   const own = item !== 0 && connection.kind.settings.borrowChunks ? Buffer.from(item) : item;
   kept.splice(behind < 0 ? kept.length : behind, 0, new Staged(own, stage));
@@ -134,12 +140,17 @@ function stageOf(kept: Received | Staged): number {
   return kept instanceof Staged ? kept.stage : 0;
 }
 
+/** Whether it is the end, and has come to that stage at least. */
+function isEnd(kept: Received | Staged, stage: number): boolean {
+  return kept instanceof Staged && kept.item === 0 && kept.stage >= stage;
+}
+
 /** Bytes of a plugin enter at `stage`; whether they have not come too late. */
 export function enter(connection: AnyConnection, chunk: Uint8Array, stage: number, to: Consumers): boolean {
   if (connection.ended !== null || connection.flow === ENDED || isDiscarding(connection)) return false;
   const kept = connection.rarity?.kept ?? [];
-  // Its end has gone by.
-  if (kept.some((other) => other instanceof Staged && other.item === 0 && other.stage >= stage)) return false;
+  // The end has been told to somebody behind.
+  if (kept.some((other) => isEnd(other, stage + 1))) return false;
   if (chunk.length === 0) return true;
   const waits = connection.flow !== FLOWING || (kept.length > 0 && stageOf(kept[0] as Received) >= stage);
   if (waits) keep(connection, bufferOf(chunk), stage);

@@ -16,11 +16,12 @@ import {
   CONTEXTUAL,
   FILTERED,
   FLOWING,
-  HELD,
   OPENING,
   rare,
+  reachPlugin,
   STAGED,
   TIMED,
+  TOLD,
 } from './state.js';
 import { Timeouts } from './timeouts.js';
 
@@ -67,17 +68,15 @@ function tellOpen(connection: AnyConnection): void {
 function openPlugins(connection: AnyConnection, hooks: HookTable, from: number): boolean {
   for (const step of hooks.open) {
     if (step.at < from) continue;
+    reachPlugin(connection, step.at);
     const holds = callForHold(connection, step);
-    if (connection.ended !== null) {
-      rare(connection).opening = { at: step.at, deadline: { cancel: () => {} }, resumes: false };
-      return false;
-    }
+    if (connection.ended !== null) return false;
     if (holds) {
       const resumes = connection.flow === FLOWING || connection.rarity?.holds?.resumes === true;
       rare(connection).opening = { ...waitFor(connection, step), resumes };
       connection.flags |= STAGED;
       // The plugin reads to decide, and is told of the end.
-      if ((connection.flags & HELD) === 0) readOn(connection);
+      readOn(connection);
       return false;
     }
   }
@@ -107,10 +106,11 @@ export function goOnOpening(connection: AnyConnection, at: number, remoteAddress
 export function opened(connection: AnyConnection): Promise<void> | null {
   if ((connection.flags & OPENING) === 0) return null;
   return new Promise((resolve, reject) => {
-    rare(connection).onOpened.push(resolve);
-    rare(connection).onClosed.push(() => {
+    const closed = (): void =>
       reject(connection.ended?.error ?? misuse('ERR_REACTOR_CLOSED', 'the connection was closed before it was open'));
-    });
+    if ((connection.flags & TOLD) !== 0) closed();
+    rare(connection).onOpened.push(resolve);
+    rare(connection).onClosed.push(closed);
   });
 }
 

@@ -22,6 +22,7 @@ import {
   HELD,
   ITERATING,
   OPENING,
+  PASSING,
   PAUSED,
   type Received,
   rare,
@@ -241,7 +242,10 @@ function wanted(connection: AnyConnection): void {
   }
   if (connection.flow === PAUSED) setFlow(connection, FLOWING);
   const { kept } = rare(connection);
-  if (kept.length > 0) guard(connection, () => tellKept(connection, kept));
+  if (kept.length === 0) return;
+  // Asked within a hook: what goes through the stages must come out of them first.
+  if ((connection.flags & PASSING) !== 0) tellKeptLater(connection);
+  else guard(connection, () => tellKept(connection, kept));
 }
 
 function stopIterating(connection: AnyConnection): void {

@@ -124,6 +124,10 @@ export const OPENING = 1 << 17;
 export const FINISHING = 1 << 18;
 /** Something that came in is on its way through the stages. */
 export const PASSING = 1 << 19;
+/** Something that was written is on its way through the plugins. */
+export const FILTERING = 1 << 20;
+/** The bits from here on count the plugins that the opening has reached, while it is OPENING. */
+const REACHED = 21;
 
 export interface FlushWaiter {
   /** As {@link Rarity.written}: what must have left. */
@@ -165,6 +169,8 @@ export interface Rarity {
   kept: (Received | Staged)[];
   /** Told by themselves when all plugins have opened it. */
   onOpened: (() => void)[];
+  /** Told by themselves when our side has ended, or with an error where it cannot any more. */
+  onFinished: ((error?: Error) => void)[];
   /** A plugin's `open` holds it. `resumes`: whether it reads once it is open. */
   opening: (Waiting & { resumes: boolean }) | null;
   /** A plugin's `finish` holds its end. */
@@ -186,6 +192,7 @@ export function rare(connection: AnyConnection): Rarity {
     brokenPipe: null,
     kept: [],
     onOpened: [],
+    onFinished: [],
     opening: null,
     finishing: null,
     remoteAddress: undefined,
@@ -197,10 +204,14 @@ export function rare(connection: AnyConnection): Rarity {
   return connection.rarity;
 }
 
-/** The first plugin that what comes in cannot reach: those behind one that holds the opening. */
-export function barrier(connection: AnyConnection): number {
-  if ((connection.flags & OPENING) === 0) return Number.POSITIVE_INFINITY;
-  return (connection.rarity?.opening?.at ?? -1) + 1;
+/** The first plugin that has not been told of the connection, and that nothing can reach yet. */
+export function barrier({ flags }: AnyConnection): number {
+  return (flags & OPENING) === 0 ? Number.POSITIVE_INFINITY : flags >>> REACHED;
+}
+
+/** The opening comes to the plugin at that place. */
+export function reachPlugin(connection: AnyConnection, at: number): void {
+  connection.flags = (connection.flags & ((1 << REACHED) - 1)) | ((at + 1) << REACHED);
 }
 
 /** The state, for people. */

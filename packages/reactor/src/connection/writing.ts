@@ -15,15 +15,18 @@ import { consume, dropQueue, isFlushed, push, rejectWaiters, settleWaiters } fro
 import {
   type AnyConnection,
   BLOCKED,
+  barrier,
   ENDED,
   ENDING,
   FILTERED,
+  FILTERING,
   FINISHED,
   FINISHING,
   FLOWING,
   LOST,
   NEEDS_DRAIN,
   OPEN,
+  OPENING,
   rare,
   TIMED,
 } from './state.js';
@@ -46,7 +49,10 @@ export function write(connection: AnyConnection, data: Uint8Array | string): boo
 /** What is queued of it is what the plugins give, and that is what counts. */
 function enqueueFrom(connection: AnyConnection, chunk: Uint8Array, above: number): boolean {
   const left = chunk.length === 0 ? null : filter(connection, chunk, above);
-  return connection.ended === null && enqueue(connection, left ?? NOTHING);
+  if (connection.ended !== null) return false;
+  // A hook has ended the connection, and the FIN is out.
+  if (left !== null && connection.writing === FINISHED) return refuse(connection);
+  return enqueue(connection, left ?? NOTHING);
 }
 
 /** Bytes of plugin `above`, which pass those below it; also while the plugins finish, when nobody else may write. */
@@ -126,7 +132,8 @@ export function end(connection: AnyConnection): void {
 function finishPlugins(connection: AnyConnection, above: number): void {
   connection.flags |= FINISHING;
   for (const step of connection.kind.hooks?.finish ?? []) {
-    if (step.at >= above) continue;
+    // One that was never told of the connection has nothing to say.
+    if (step.at >= above || step.at >= barrier(connection)) continue;
     const holds = callForHold(connection, step);
     if (connection.ended !== null) return;
     if (holds) {
@@ -150,7 +157,7 @@ export function goOnFinishing(connection: AnyConnection, at: number): boolean {
 
 function endNow(connection: AnyConnection): void {
   // Both sides are done and nothing is queued: close says it all.
-  if (connection.flow === ENDED && isFlushed(connection)) finish(connection, { by: 'peer' });
+  if (connection.flow === ENDED && isFlushed(connection)) finishWriting(connection);
   else if ((connection.flags & BLOCKED) === 0) depart(connection);
 }
 
@@ -202,6 +209,11 @@ function sendQueued(connection: AnyConnection): boolean {
 }
 
 function drained(connection: AnyConnection): void {
+  // Told when what is being written is queued: what is written then comes after it.
+  if ((connection.flags & FILTERING) !== 0) {
+    depart(connection);
+    return;
+  }
   connection.flags &= ~NEEDS_DRAIN;
   if (connection.writing !== OPEN) return;
   const { hooks } = connection.kind;
@@ -209,13 +221,14 @@ function drained(connection: AnyConnection): void {
     tellHooks(connection, hooks.drain);
     if (connection.ended !== null) return;
   }
-  awaited(connection, connection.kind.handler.drain?.(connection));
+  if ((connection.flags & OPENING) === 0) awaited(connection, connection.kind.handler.drain?.(connection));
   if (isHeard(connection)) connection.emit('drain');
 }
 
 function finishWriting(connection: AnyConnection): void {
   if ((connection.flags & FINISHING) !== 0) return;
   connection.writing = FINISHED;
+  for (const told of connection.rarity?.onFinished.splice(0) ?? []) told();
   if (connection.flow === ENDED) {
     finishInOrder(connection);
     return;

@@ -46,13 +46,20 @@ export interface Hooks<Context = {}> {
   data?(connection: Connection<Context>, chunk: Buffer): Uint8Array | null | void;
   /** A message that framing has decoded: another one, `null` to swallow it, nothing to pass it on. */
   message?(connection: Connection<Context>, message: unknown): unknown;
-  /** A chunk is written. Return another one in its place, `null` to swallow it, nothing to pass it on. */
+  /**
+   * A chunk is written. Return another one in its place, `null` to swallow it, nothing to pass it on. What counts for
+   * back-pressure is what is queued below all plugins: one that keeps bytes back bounds them itself. It may come before `open`,
+   * where a plugin before this one holds that up and the program has the connection already (`reactor.connection`).
+   */
   write?(connection: Connection<Context>, chunk: Uint8Array): Uint8Array | null | void;
-  /** The peer has ended. A chunk that is returned comes in before the end. */
+  /**
+   * The peer has ended. A chunk that is returned comes in before the end; one that takes its time is delivered while the
+   * connection is held (`connection.hold()`).
+   */
   end?(connection: Connection<Context>): Uint8Array | null | void;
   /**
    * Our side ends: what `host.send` gives now is the last before FIN. 'hold': FIN waits for `host.finish`. Called in reverse,
-   * as `write` is.
+   * as `write` is, of each connection whose `open` was called.
    */
   finish?(connection: Connection<Context>): void | 'hold';
   drain?(connection: Connection<Context>): void;
@@ -108,8 +115,8 @@ export interface PluginHost {
   /** Calls back every `ms` until the result is disposed of or the plugin has ended. Does not keep the process alive. */
   every(ms: number, callback: () => void): Disposable;
   /**
-   * Bytes that come in behind this plugin, before all that it has not yet passed on. `false`: the connection is closed, or has
-   * told its end, and they are dropped.
+   * Bytes that come in behind this plugin, before all that it has not yet passed on. `false`: the connection is closed, or
+   * somebody behind was told its end, and they are dropped.
    */
   deliver(connection: Connection<unknown>, chunk: Uint8Array): boolean;
   /**

@@ -165,6 +165,15 @@ export class Plugins {
     if (!heard) log.error(error.message, error.cause ?? error);
   }
 
+  /** Keeps those that there are from ending until the result is called. */
+  retain(): () => void {
+    const kept = [...this.#installed.values()];
+    for (const plugin of kept) plugin.retain();
+    return () => {
+      for (const plugin of kept) plugin.release();
+    };
+  }
+
   /** Resolves when all have said goodbye. */
   async shutDown(signal: AbortSignal): Promise<void> {
     await Promise.all([...this.#installed.values()].map((plugin) => plugin.shutDown(signal)));

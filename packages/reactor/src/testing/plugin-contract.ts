@@ -1,5 +1,6 @@
 /** What every plugin must stand: checked by doing it. */
 import { AssertionError } from 'node:assert';
+import { AsyncLocalStorage, createHook } from 'node:async_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Connection } from '../connection/connection.js';
@@ -26,7 +27,7 @@ const ENDS: Readonly<Record<string, (connection: Connection) => void>> = {
 const LONG_MS = 30_000;
 
 /**
- * Checks that a plugin, given anew by `make` each time, keeps the contract of plugins; rejects with an AssertionError that
+ * Checks that a plugin, or what a function gives anew for each reactor, keeps the contract of plugins; rejects with an AssertionError that
  * lists what it breaks:
  *
  * - no hook throws, or returns a promise, whatever the connection does
@@ -36,12 +37,12 @@ const LONG_MS = 30_000;
  * - nothing of it keeps running once the reactor is closed
  */
 export async function pluginContract<Name extends string, State, Needs>(
-  make: () => Plugin<Name, State, Needs>,
+  plugin: Plugin<Name, State, Needs> | (() => Plugin<Name, State, Needs>),
   options: PluginContractOptions = {},
 ): Promise<void> {
   const { input = 'hello\n', ...rest } = options;
+  const make = typeof plugin === 'function' ? plugin : () => plugin;
   const broken = new Set<string>();
-  const before = timers();
   const run = async (around: readonly [AnyPlugin[], AnyPlugin[]], more: PluginTestOptions = {}) => {
     const test = await PluginTest.make({ ...rest, ...more }, [...around[0], make(), ...around[1]]);
     try {
@@ -51,23 +52,24 @@ export async function pluginContract<Name extends string, State, Needs>(
       for (const { message } of test.faults) broken.add(message);
     }
   };
-  const plain = await run([[], []]);
-  const borrowed = await run([[], []], { connection: { ...rest.connection, borrowChunks: true }, debug: true });
-  if (!plain.delivered.equals(borrowed.delivered)) broken.add('it keeps a borrowed chunk beyond the hook');
-  for (const hook of HOOKS)
-    for (const [end, act] of Object.entries(ENDS))
-      for (const side of ['before', 'behind'] as const) {
-        const acting = definePlugin({
-          name: '(acting)',
-          ...(side === 'before' ? { order: 'pre' as const } : { order: 'post' as const }),
-          setup: () => ({ [hook]: (connection: Connection) => act(connection) }) as Hooks<{}>,
-        });
-        const { closes } = await run(side === 'before' ? [[acting], []] : [[], [acting]]);
-        if (closes !== 1) broken.add(`after ${end} in ${hook} ${side} it, 'close' is told ${closes} times`);
-      }
-  if (await holds(await PluginTest.make(rest, [make()]), input)) broken.add('it holds a connection that has ended');
-  await new Promise((resolve) => setImmediate(resolve));
-  if (timers() > before) broken.add('a timer of Node runs on after the reactor was closed: use host.every');
+  const left = await timersLeft(async () => {
+    const plain = await run([[], []]);
+    const borrowed = await run([[], []], { connection: { ...rest.connection, borrowChunks: true }, debug: true });
+    if (!plain.delivered.equals(borrowed.delivered)) broken.add('it keeps a borrowed chunk beyond the hook');
+    for (const hook of HOOKS)
+      for (const [end, act] of Object.entries(ENDS))
+        for (const side of ['before', 'behind'] as const) {
+          const acting = definePlugin({
+            name: '(acting)',
+            ...(side === 'before' ? { order: 'pre' as const } : { order: 'post' as const }),
+            setup: () => ({ [hook]: (connection: Connection) => act(connection) }) as Hooks<{}>,
+          });
+          const { closes } = await run(side === 'before' ? [[acting], []] : [[], [acting]]);
+          if (closes !== 1) broken.add(`after ${end} in ${hook} ${side} it, 'close' is told ${closes} times`);
+        }
+    if (await holds(await PluginTest.make(rest, [make()]), input)) broken.add('it holds a connection that has ended');
+  });
+  if (left > 0) broken.add('a timer of Node runs on after the reactor was closed: use host.every');
   if (broken.size === 0) return;
   throw new AssertionError({
     message: `the plugin breaks its contract: ${[...broken].join('; ')}`,
@@ -127,6 +129,22 @@ function collect(): void {
   (runInNewContext('gc') as () => void)();
 }
 
-function timers(): number {
-  return process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+/** How many timers of Node are made by `work`, and what follows from it, and run on. Those of others come and go meanwhile. */
+async function timersLeft(work: () => Promise<void>): Promise<number> {
+  const within = new AsyncLocalStorage<true>();
+  const running = new Set<number>();
+  const hook = createHook({
+    init(id, type) {
+      if (type === 'Timeout' && within.getStore() === true) running.add(id);
+    },
+    destroy: (id) => void running.delete(id),
+  }).enable();
+  try {
+    await within.run(true, work);
+    // The end of a timer is told a little later.
+    await new Promise((resolve) => setImmediate(resolve));
+    return running.size;
+  } finally {
+    hook.disable();
+  }
 }

@@ -55,8 +55,9 @@ describe('testPlugin', () => {
 });
 
 describe('pluginContract', () => {
-  it('is kept by a plugin that holds, sends and counts', async () => {
+  it('is kept by a plugin that holds, sends and counts, given by a function or itself', async () => {
     await pluginContract(greeting, { context: { auth: { user: 'me' } } });
+    await pluginContract(auth());
   });
 
   const kept: unknown[] = [];
