@@ -74,8 +74,9 @@ describeBackends('a default', (stage) => {
     ['not at a byte more', 96 * KIB + 1, 1],
   ])('of lowWaterMark: drain comes %s', async (_what, written, left) => {
     let take = (): void => {};
-    // The system's buffers take what they like; this one takes 16 KiB at a time.
+    // The system's buffers take what they like; this one takes 16 KiB at a time, on every Node.
     const slow = new Duplex({
+      writableHighWaterMark: 16 * KIB,
       read() {},
       write(_chunk, _encoding, done) {
         take = done;
