@@ -5,6 +5,7 @@ import { describeBackends } from '../support/backends.js';
 import { closing, connected, recorder, serving } from '../support/connections.js';
 import { NetPeer } from '../support/net-peer.js';
 import { hooked, marked, opened } from '../support/plugins.js';
+import { uncaught } from '../support/uncaught.js';
 import { delay, Log, once, rejection, rounds, thrown, until } from '../support/waiting.js';
 
 /** A plugin that holds the end of its connections, and its host. */
@@ -326,5 +327,28 @@ describeBackends('plugins at the worst moment', (stage) => {
     duplex.on('error', () => {});
     const failure = await new Promise((resolve) => duplex.write('x', resolve));
     expect(failure).toMatchObject({ code: 'EPIPE' });
+  });
+
+  it('a logger that throws keeps no plugin from being told of the end, nor from being let go', async () => {
+    const raised = uncaught();
+    const told = new Log<string>();
+    const failing = () => {
+      throw new Error('of the logger');
+    };
+    const reactor = stage.reactor({ log: { debug() {}, info() {}, warn() {}, error: failing } });
+    const first = hooked('first', {
+      close: () => told.add('close'),
+      shutdown: () => told.add('shutdown'),
+    });
+    const second = hooked('second', {
+      close() {
+        throw new Error('of the hook');
+      },
+    });
+    const { connection } = await connected(reactor, {}, { plugins: [first, second] });
+    connection.destroy();
+    await told.reaches(2);
+    expect(told.entries).toEqual(['close', 'shutdown']);
+    expect((await raised).message).toBe('of the logger');
   });
 });

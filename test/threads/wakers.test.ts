@@ -1,11 +1,11 @@
 /** reactor.waker: a call into a reactor from any thread of its process. */
 import { INTERRUPTED, Reactor, Waker, type WakerHandle, WOULD_BLOCK } from '@fdset/reactor';
 import { expect, it } from 'vitest';
-import { afterTest } from '../support/after-test.js';
 import { describeBackends, REAL_BACKENDS } from '../support/backends.js';
 import { NodeProcess, runNode } from '../support/node-process.js';
 import { Thread } from '../support/threads.js';
-import { Log, once, rounds, thrown, until } from '../support/waiting.js';
+import { uncaught } from '../support/uncaught.js';
+import { Log, rounds, thrown, until } from '../support/waiting.js';
 
 const FIXTURE = new URL('./fixtures/waker.mjs', import.meta.url);
 const RINGER = new URL('./fixtures/ringer.mjs', import.meta.url);
@@ -176,12 +176,7 @@ describeBackends(
 
     it('what a callback throws is an uncaughtException, and the waker goes on', async () => {
       const reactor = stage.reactor();
-      const raised = once<Error>(process, 'uncaughtException');
-      const others = process.listeners('uncaughtException').filter((listener) => listener.name !== '');
-      for (const listener of others) process.off('uncaughtException', listener);
-      afterTest(() => {
-        for (const listener of others) process.on('uncaughtException', listener);
-      });
+      const raised = uncaught();
       let calls = 0;
       const waker = reactor.waker(() => {
         calls += 1;

@@ -437,7 +437,8 @@ export class Reactor<Context = {}> {
   /**
    * A connection over a connected stream socket of this reactor that has no registration: one that `accept`, `connect`,
    * `adopt`, `socketPair` or `receiveSockets` gave. The socket is the connection's from then on. `unread` are bytes that were
-   * received before: they are delivered first, and belong to the connection.
+   * received before: they are delivered first, and belong to the connection. Where a plugin does not want the connection, its
+   * socket is closed and `ERR_PLUGIN_REFUSED` thrown.
    */
   connection(
     socket: Socket,

@@ -1,6 +1,6 @@
 /** The plugins of a reactor: set up once each, put together to tables, told of turns, and ended. */
 import type { Dispatcher } from '../dispatch/dispatcher.js';
-import { describe, misuse, PluginError } from '../errors.js';
+import { describe, misuse, PluginError, raise } from '../errors.js';
 import { compile, type HookTable, hooksOf, type Installed, invoke, stepsOf } from './compile.js';
 import { HOOKS, type Hooks, type Logger, type TurnMetrics } from './hooks.js';
 import { HostOfPlugin } from './host.js';
@@ -151,9 +151,8 @@ export class Plugins {
 
   /** An error that concerns no open connection: told to the plugins that hear of errors, otherwise written down. */
   failed(error: PluginError): void {
-    const { log } = this.#reactor;
     if (error.hook === 'error') {
-      log.error(error.message, error.cause ?? error);
+      this.#log(error);
       return;
     }
     let heard = false;
@@ -162,7 +161,16 @@ export class Plugins {
       const result = invoke(step, undefined, error);
       if (result instanceof PluginError) this.failed(result);
     }
-    if (!heard) log.error(error.message, error.cause ?? error);
+    if (!heard) this.#log(error);
+  }
+
+  /** A logger that throws must not end what goes on: the other plugins are still to be told, and let go. */
+  #log(error: PluginError): void {
+    try {
+      this.#reactor.log.error(error.message, error.cause ?? error);
+    } catch (failure) {
+      raise(failure);
+    }
   }
 
   /** Keeps those that there are from ending until the result is called. */
