@@ -187,10 +187,13 @@ export interface Contender {
 export let latest: unknown;
 
 /** For messages that are objects: keeps each for a moment, and hands its payload on. */
-export function payloadsTo<M>(onFrame: OnBytes, payloadOf: (message: M) => Uint8Array): (message: M) => void {
+export function payloadsTo<M, P = Uint8Array>(
+  sink: (payload: P) => void,
+  payloadOf: (message: M) => P,
+): (message: M) => void {
   return (message) => {
     latest = message;
-    onFrame(payloadOf(message));
+    sink(payloadOf(message));
   };
 }
 

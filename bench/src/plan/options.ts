@@ -191,7 +191,7 @@ export function parseOptions(args: readonly string[]): Action {
   program
     .command('micro')
     .description('Benchmark.js suites, each in a child process, in interleaved passes')
-    .argument('[suite...]', 'of dispatch, length-field (= all)')
+    .argument('[suite...]', `of ${microSuites.join(', ')} (= all)`)
     .option('--passes <n>', 'how often each suite is run', integer(1, 100), 3)
     .exitOverride()
     .action((suites: string[], raw: { passes: number }) => {
@@ -214,6 +214,7 @@ export const microSuites = [
   'mqtt',
   'postgres',
   'prefixes',
+  'protocols',
   'resp',
   'struct',
   'timeouts',

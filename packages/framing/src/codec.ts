@@ -74,6 +74,11 @@ export interface Input {
    * short text that is kept may keep some KiB of text around it in memory; with the option `copy` it does not.
    */
   text(n: number): string | undefined;
+  /**
+   * The bytes at `[from, to)` as Latin-1, each the character with its number. Consumes nothing.
+   * @internal
+   */
+  latin1(from: number, to: number): string;
   /** Undoes every `skip`, `take` and `text` of this call. */
   rewind(): void;
   /** Consumes `n` bytes for good, even if the decoder then returns `undefined`: for what must not pile up. */

@@ -1,4 +1,4 @@
-import { allocate, asciiText, copyOf, indexOfByte, utf8Text, View } from './bytes.js';
+import { allocate, asciiText, copyOf, indexOfByte, latin1Slice, utf8Text, View } from './bytes.js';
 import type { Input } from './codec.js';
 import { FramingError, shown, wrongRange } from './errors.js';
 import { Needles } from './needles.js';
@@ -183,6 +183,11 @@ export class InputWindow implements Input {
     if (!(n >= 0 && at >= this.textFrom && to <= this.textTo)) return this.textUncommon(n);
     this.start = to;
     return this.ahead.slice(at - this.textFrom, to - this.textFrom);
+  }
+
+  latin1(from: number, to: number): string {
+    const at = this.reach(from, to - from);
+    return latin1Slice(this.block, at, at + to - from);
   }
 
   discard(n: number): void {

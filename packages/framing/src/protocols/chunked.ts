@@ -72,9 +72,7 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
     if (size === 0) return this.last(input, end, extensions);
     if (!input.has(end + size + 2)) return undefined;
     if (input.u16(end + size) !== CRLF) throw fault(input, end + size, 'BAD_TRAILER', 'no CR LF behind a chunk');
-    input.skip(end);
-    const body = input.take(size);
-    input.skip(2);
+    const body = input.takeInside(end, size, 2);
     return this.details ? { body, extensions, trailers: [] } : body;
   }
 
@@ -133,7 +131,7 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
   }
 
   private extensions(input: Input, from: number, to: number): string {
-    const text = textAt(input, from, to);
+    const text = input.latin1(from, to);
     if (EXTENSIONS.test(text)) return text.trimStart();
     throw fault(input, from, 'BAD_HEADER', 'malformed chunk extensions');
   }
@@ -159,7 +157,7 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
     for (let at = from; at < to; ) {
       const end = input.indexOf(LF, at);
       if (input.u8(end - 1) !== CR) throw fault(input, end, 'BARE_LF', 'a trailer ends with LF alone');
-      const line = textAt(input, at, end - 1);
+      const line = input.latin1(at, end - 1);
       const colon = line.indexOf(':');
       // Folded lines, and white space before the colon, are errors too: RFC 9112 5.1, 5.2.
       if (colon < 0 || !TOKEN.test(line.slice(0, colon)) || !VALUE.test(line.slice(colon + 1))) {
@@ -188,12 +186,6 @@ function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
   const letter = byte | 0x20;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
-}
-
-function textAt(input: Input, from: number, to: number): string {
-  let text = '';
-  for (let at = from; at < to; at++) text += String.fromCharCode(input.u8(at));
-  return text;
 }
 
 function bytesOf(text: string): Uint8Array {

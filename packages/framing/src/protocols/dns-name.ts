@@ -1,3 +1,4 @@
+import { latin1Slice } from '../bytes.js';
 import { FramingError, shown } from '../errors.js';
 
 /** RFC 1035 3.1, 2.3.4. */
@@ -6,7 +7,9 @@ const LONGEST_NAME = 255;
 /** So many labels fit in a name: who needs more pointers has some that lead to nothing but the next. */
 const MOST_POINTERS = 127;
 /** Of the first byte of a label: the rest of the name stands elsewhere (4.1.4). */
-const POINTER = 0xc0;
+export const POINTER = 0xc0;
+const DOT = 0x2e;
+const BACKSLASH = 0x5c;
 
 /** A name, and where what follows it begins. */
 export interface ReadName {
@@ -47,16 +50,25 @@ export function readName(bytes: Uint8Array, at: number, end: number = bytes.leng
     length += size + 1;
     if (length > LONGEST_NAME)
       throw new FramingError('BAD_LENGTH', `a name of more than ${LONGEST_NAME} bytes (2.3.4)`);
-    for (let i = from + 1; i <= from + size; i++) text += characterOf(bytes[i]!);
-    text += '.';
+    text += `${labelText(bytes, from + 1, from + 1 + size)}.`;
     from += size + 1;
   }
+}
+
+/** A label, which is nearly always the text that it looks like. */
+function labelText(bytes: Uint8Array, from: number, to: number): string {
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i]!;
+    if (byte > 0x20 && byte < 0x7f && byte !== DOT && byte !== BACKSLASH) continue;
+    return Array.from(bytes.subarray(from, to), characterOf).join('');
+  }
+  return latin1Slice(bytes, from, to);
 }
 
 function characterOf(byte: number): string {
   if (byte <= 0x20 || byte >= 0x7f) return `\\${String(byte).padStart(3, '0')}`;
   const character = String.fromCharCode(byte);
-  return /[.\\]/.test(character) ? `\\${character}` : character;
+  return byte === DOT || byte === BACKSLASH ? `\\${character}` : character;
 }
 
 /** The labels of a name as text; `.` at its end may be there or not. */

@@ -2,7 +2,7 @@ import { isBytes } from '../bytes.js';
 import type { Codec, Input, Output } from '../codec.js';
 import { OptionReader } from '../codecs/options.js';
 import { FramingError, shown, wrongType } from '../errors.js';
-import { readName } from './dns-name.js';
+import { POINTER, readName } from './dns-name.js';
 import { type DnsData, readData, writeData } from './dns-records.js';
 import { DnsWriter } from './dns-writer.js';
 
@@ -46,15 +46,16 @@ export interface DnsMessage {
 }
 
 /** Bits of the third and fourth byte. 4.1.1 */
-const FLAGS = [
-  ['response', 0x8000],
-  ['authoritative', 0x0400],
-  ['truncated', 0x0200],
-  ['recursionDesired', 0x0100],
-  ['recursionAvailable', 0x0080],
-  ['authenticData', 0x0020],
-  ['checkingDisabled', 0x0010],
-] as const;
+const FLAGS = {
+  response: 0x8000,
+  authoritative: 0x0400,
+  truncated: 0x0200,
+  recursionDesired: 0x0100,
+  recursionAvailable: 0x0080,
+  authenticData: 0x0020,
+  checkingDisabled: 0x0010,
+} as const;
+const FLAG_NAMES = Object.keys(FLAGS) as (keyof typeof FLAGS)[];
 const SECTIONS = ['answers', 'authorities', 'additionals'] as const;
 const HEADER = 12;
 const INTERNET = 1;
@@ -67,33 +68,68 @@ const INTERNET = 1;
 export function decodeDns(bytes: Uint8Array): DnsMessage {
   if (!isBytes(bytes)) throw wrongType('ERR_FRAMING_MESSAGE', `a DNS message is a Uint8Array, got ${shown(bytes)}`);
   if (bytes.length < HEADER) throw new FramingError('BAD_LENGTH', `a message has a header of ${HEADER} bytes (4.1.1)`);
-  const u16 = (at: number) => (bytes[at]! << 8) | bytes[at + 1]!;
-  const flags = u16(2);
-  const message: DnsMessage = { id: u16(0), opcode: (flags >> 11) & 15, rcode: flags & 15 };
-  for (const [name, bit] of FLAGS) message[name] = (flags & bit) !== 0;
+  const flags = u16(bytes, 2);
+  const questions: DnsQuestion[] = [];
   let at = HEADER;
-  message.questions = [];
-  for (let i = u16(4); i > 0; i--) {
+  for (let left = u16(bytes, 4); left > 0; left--) {
     const { name, next } = readName(bytes, at);
     at = next + 4;
     if (at > bytes.length) throw new FramingError('BAD_LENGTH', 'a question is cut off (4.1.2)');
-    message.questions.push({ name, type: u16(next), class: u16(next + 2) });
+    questions.push({ name, type: u16(bytes, next), class: u16(bytes, next + 2) });
   }
-  for (const [i, section] of SECTIONS.entries()) {
-    const records: DnsRecord[] = [];
-    message[section] = records;
-    for (let left = u16(6 + 2 * i); left > 0; left--) {
-      const { name, next } = readName(bytes, at);
-      at = next + 10 + (next + 10 <= bytes.length ? u16(next + 8) : 0);
-      if (next + 10 > bytes.length || at > bytes.length)
-        throw new FramingError('BAD_LENGTH', 'a record is cut off (4.1.3)');
-      const type = u16(next);
-      const ttl = u16(next + 4) * 0x10000 + u16(next + 6);
-      records.push({ name, type, class: u16(next + 2), ttl, data: readData(type, bytes, next + 10, at) });
-    }
-  }
+  const answers: DnsRecord[] = [];
+  const authorities: DnsRecord[] = [];
+  const additionals: DnsRecord[] = [];
+  const asked = questions[0]?.name;
+  at = readRecords(bytes, at, u16(bytes, 6), asked, answers);
+  at = readRecords(bytes, at, u16(bytes, 8), asked, authorities);
+  at = readRecords(bytes, at, u16(bytes, 10), asked, additionals);
   if (at !== bytes.length) throw new FramingError('BAD_LENGTH', `${bytes.length - at} bytes behind the last record`);
-  return message;
+  return {
+    id: u16(bytes, 0),
+    opcode: (flags >> 11) & 15,
+    rcode: flags & 15,
+    response: (flags & FLAGS.response) !== 0,
+    authoritative: (flags & FLAGS.authoritative) !== 0,
+    truncated: (flags & FLAGS.truncated) !== 0,
+    recursionDesired: (flags & FLAGS.recursionDesired) !== 0,
+    recursionAvailable: (flags & FLAGS.recursionAvailable) !== 0,
+    authenticData: (flags & FLAGS.authenticData) !== 0,
+    checkingDisabled: (flags & FLAGS.checkingDisabled) !== 0,
+    questions,
+    answers,
+    authorities,
+    additionals,
+  };
+}
+
+/**
+ * Reads `count` records that begin at `at` into `records`; gives where what follows them begins. Most of them point to the
+ * name `asked` for, right behind the header: it is not read again.
+ */
+function readRecords(
+  bytes: Uint8Array,
+  at: number,
+  count: number,
+  asked: string | undefined,
+  records: DnsRecord[],
+): number {
+  for (; count > 0; count--) {
+    const isAsked = asked !== undefined && at + 2 <= bytes.length && u16(bytes, at) === (POINTER << 8) + HEADER;
+    const { name, next } = isAsked ? { name: asked, next: at + 2 } : readName(bytes, at);
+    at = next + 10 + (next + 10 <= bytes.length ? u16(bytes, next + 8) : 0);
+    if (next + 10 > bytes.length || at > bytes.length) {
+      throw new FramingError('BAD_LENGTH', 'a record is cut off (4.1.3)');
+    }
+    const type = u16(bytes, next);
+    const ttl = u16(bytes, next + 4) * 0x10000 + u16(bytes, next + 6);
+    records.push({ name, type, class: u16(bytes, next + 2), ttl, data: readData(type, bytes, next + 10, at) });
+  }
+  return at;
+}
+
+function u16(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
 }
 
 /**
@@ -114,7 +150,7 @@ export function encodeDns(message: DnsMessage): Uint8Array {
     }
   }
   writer.u16(
-    FLAGS.reduce((bits, [name, bit]) => bits | (message[name] ? bit : 0), (opcode << 11) | rcode),
+    FLAG_NAMES.reduce((bits, name) => bits | (message[name] ? FLAGS[name] : 0), (opcode << 11) | rcode),
     'flags',
   );
   writer.u16(questions.length, 'questions');

@@ -4,7 +4,7 @@ import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
 import { decodeAll } from '../decode-all.js';
 import { FramingError, shown, wrongType } from '../errors.js';
-import { checkDataEnd, checkWord, lineEnd, sizeOf } from './memcache.js';
+import { checkDataEnd, checkWord, lineEnd, sizeOf, takeWord, wordsOf } from './memcache.js';
 
 /** One item of a reply to `get`: a VALUE line with its data; or the data of a meta reply. */
 export interface MemcacheValue {
@@ -41,7 +41,8 @@ const STATUS =
 
 /**
  * A reply of which something is missing, kept in `input.state`: where it goes on, so that what has been looked through is not
- * looked through again. What its lines say is read when it is complete: a thousand items cost no more before than their bytes.
+ * looked through again. What its lines say is forgotten meanwhile, and read anew when it is complete: a thousand items cost no
+ * more before than their bytes.
  */
 interface Partial {
   /** Where the next line begins, or the data of the last one. */
@@ -50,8 +51,8 @@ interface Partial {
   size: number;
   /** Whether that data ends the reply. */
   last: boolean;
-  /** Whether lines came before. */
-  inside: boolean;
+  /** Its lines, as long as nothing is missing. */
+  lines: Line[] | undefined;
   /** Where what counts for `maxFrameLength` must end: known once the first line is. */
   limit: number;
 }
@@ -64,6 +65,10 @@ interface Line {
   rest: string;
   /** Where the next line begins, or data. */
   next: number;
+  /** Of a line that data follows: its words, without the byte count. */
+  args: string[] | undefined;
+  /** How many bytes of data follow, or `NO_DATA`. */
+  size: number;
 }
 
 class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
@@ -79,37 +84,12 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
   }
 
   decode(input: Input): MemcacheReply | Uint8Array | undefined {
-    input.state ??= { at: 0, size: NO_DATA, last: false, inside: false, limit: 0 } satisfies Partial;
-    const part = input.state as Partial;
-    for (;;) {
-      if (part.size !== NO_DATA) {
-        const end = part.at + part.size;
-        if (!input.has(end + 2)) return undefined;
-        checkDataEnd(input, end);
-        part.at = end + 2;
-        part.size = NO_DATA;
-        if (part.last) return this.finish(input, part.at);
-      }
-      const line = this.lineAt(input, part.at);
-      if (line === undefined) return undefined;
-      const { status, next } = line;
-      if (part.at === 0) part.limit = next + this.maxFrameLength;
-      if (status === 'VALUE' || (status === 'VA' && !part.inside)) {
-        part.size = this.itemOf(line).size;
-        part.last = status === 'VA';
-        this.checkLength(part, next + part.size);
-      } else if (status === 'STAT') {
-        this.checkLength(part, next);
-      } else if (STATUS.test(status) && (!part.inside || status === 'END' || status === 'SERVER_ERROR')) {
-        return this.finish(input, next);
-      } else {
-        throw new FramingError('BAD_REPLY', `memcached does not send ${shown(status)} here`, {
-          offset: input.offset + part.at,
-        });
-      }
-      part.inside = true;
-      part.at = next;
-    }
+    const part = (input.state ?? { at: 0, size: NO_DATA, last: false, lines: [], limit: 0 }) as Partial;
+    const lines = this.linesToEnd(input, part);
+    if (lines !== undefined) return this.finish(input, part.at, lines);
+    part.lines = undefined;
+    input.state = part;
+    return undefined;
   }
 
   encode(message: MemcacheReply | Uint8Array, output: Output): void {
@@ -146,54 +126,89 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
     if (end > part.limit) throw tooLong(end - part.limit + this.maxFrameLength, this.maxFrameLength);
   }
 
+  /** The lines of the reply, once its end is there, at which `part.at` then stands. */
+  private linesToEnd(input: Input, part: Partial): Line[] | undefined {
+    for (;;) {
+      if (part.size !== NO_DATA) {
+        const end = part.at + part.size;
+        if (!input.has(end + 2)) return undefined;
+        checkDataEnd(input, end);
+        part.at = end + 2;
+        part.size = NO_DATA;
+        if (part.last) break;
+      }
+      const line = this.lineAt(input, part.at);
+      if (line === undefined) return undefined;
+      const { status, next, size } = line;
+      part.lines?.push(line);
+      if (part.at === 0) part.limit = next + this.maxFrameLength;
+      if (size !== NO_DATA) {
+        part.size = size;
+        part.last = status === 'VA';
+        this.checkLength(part, next + size);
+      } else if (status === 'STAT') {
+        this.checkLength(part, next);
+      } else if (status === 'END' || (STATUS.test(status) && (part.at === 0 || status === 'SERVER_ERROR'))) {
+        part.at = next;
+        break;
+      } else {
+        throw new FramingError('BAD_REPLY', `memcached does not send ${shown(status)} here`, {
+          offset: input.offset + part.at,
+        });
+      }
+      part.at = next;
+    }
+    return part.lines ?? this.linesBefore(input, part.at);
+  }
+
+  /** All lines of a reply that ends at `end`. */
+  private linesBefore(input: Input, end: number): Line[] {
+    const lines: Line[] = [];
+    for (let at = 0; at < end; ) {
+      const line = this.lineAt(input, at)!;
+      lines.push(line);
+      at = line.next + (line.size === NO_DATA ? 0 : line.size + 2);
+    }
+    return lines;
+  }
+
   private lineAt(input: Input, at: number): Line | undefined {
     const end = lineEnd(input, at, this.maxHeaderLength);
     if (end < 0) return undefined;
-    const line = textAt(input, at, end);
+    const line = input.latin1(at, end);
     const space = line.indexOf(' ');
+    const status = space < 0 ? line : line.slice(0, space);
+    const rest = space < 0 ? '' : line.slice(space + 1);
     const next = end + 2;
-    return space < 0
-      ? { status: line, rest: '', next }
-      : { status: line.slice(0, space), rest: line.slice(space + 1), next };
+    if (status !== 'VALUE' && (status !== 'VA' || at > 0))
+      return { status, rest, next, args: undefined, size: NO_DATA };
+    const args = wordsOf(rest);
+    const size = sizeOf(takeWord(args, status === 'VALUE' ? 2 : 0), this.maxFrameLength);
+    return { status, rest, next, args, size };
   }
 
-  /** Of a line that data follows: its words, and how much there is. */
-  private itemOf({ status, rest }: Line): { args: string[]; size: number } {
-    const args = rest.split(' ').filter(Boolean);
-    const [size] = args.splice(status === 'VALUE' ? 2 : 0, 1);
-    return { args, size: sizeOf(size, this.maxFrameLength) };
-  }
-
-  /** The reply, all of which is there: it ends at `end`. */
-  private finish(input: Input, end: number): MemcacheReply | Uint8Array {
+  /** Consumes the reply, all of which is there: it ends at `end`. */
+  private finish(input: Input, end: number, lines: readonly Line[]): MemcacheReply | Uint8Array {
     input.state = undefined;
     if (this.raw) return input.take(end);
     const reply: MemcacheReply = { status: '', text: '', values: [], stats: [] };
-    for (const stop = input.offset + end; input.offset < stop; ) {
-      const line = this.lineAt(input, 0)!;
-      const { status, rest } = line;
-      input.skip(line.next);
-      if (status === 'STAT') {
+    let from = 0;
+    for (const { status, rest, next, args, size } of lines) {
+      if (args !== undefined) {
+        reply.values.push({ args, data: input.takeInside(next - from, size, 2) });
+        from = next + size + 2;
+        if (status === 'VA') reply.status = status;
+      } else if (status === 'STAT') {
         const [name = '', ...words] = rest.split(' ');
         reply.stats.push([name, words.join(' ')]);
-      } else if (status === 'VALUE' || status === 'VA') {
-        const { args, size } = this.itemOf(line);
-        reply.values.push({ args, data: input.take(size) });
-        input.skip(2);
-        if (status === 'VA') reply.status = status;
       } else {
         reply.status = status;
         reply.text = rest;
       }
     }
+    input.skip(end - from);
     return reply;
   }
-}
-
-function textAt(input: Input, from: number, to: number): string {
-  let text = '';
-  for (let at = from; at < to; at++) text += String.fromCharCode(input.u8(at));
-  return text;
 }
 
 function checkText(text: unknown): void {

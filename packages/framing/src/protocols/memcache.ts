@@ -2,7 +2,6 @@ import { CR, CRLF, LF } from '../ascii.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
 import { FramingError, shown } from '../errors.js';
-import { latin1Text } from './text.js';
 
 /** A request in memcached's text protocol. */
 export interface MemcacheRequest {
@@ -22,27 +21,32 @@ export interface MemcacheOptions {
   maxHeaderLength?: number | undefined;
 }
 
-/** Commands with data behind the line, and which of the words behind the command is its byte count. */
-const STORAGE = new Map([
-  ['set', 3],
-  ['add', 3],
-  ['replace', 3],
-  ['append', 3],
-  ['prepend', 3],
-  ['cas', 3],
-  ['ms', 1],
-]);
-/** Commands whose first word is a key, or all of whose words are. */
-const ONE_KEY = new Set([...STORAGE.keys(), 'delete', 'incr', 'decr', 'touch', 'mg', 'md', 'ma', 'me']);
-const ALL_KEYS = new Set(['get', 'gets']);
+/** What the words behind a command are. */
+interface Words {
+  /** Which of them are keys: `[from, to)`. */
+  keys: readonly [from: number, to: number];
+  /** Which of them is the byte count of the data behind the line, or `NO_DATA`. */
+  size: number;
+}
+
+const NO_DATA = -1;
+const COMMANDS = new Map<string, Words>();
+for (const name of ['set', 'add', 'replace', 'append', 'prepend', 'cas']) COMMANDS.set(name, { keys: [0, 1], size: 3 });
+COMMANDS.set('ms', { keys: [0, 1], size: 1 });
+for (const name of ['delete', 'incr', 'decr', 'touch', 'mg', 'md', 'ma', 'me'])
+  COMMANDS.set(name, { keys: [0, 1], size: NO_DATA });
+for (const name of ['get', 'gets']) COMMANDS.set(name, { keys: [0, Infinity], size: NO_DATA });
+for (const name of ['gat', 'gats']) COMMANDS.set(name, { keys: [1, Infinity], size: NO_DATA });
+const OTHERS: Words = { keys: [0, 0], size: NO_DATA };
 /** "The length limit of a key is set at 250 characters". */
 const LONGEST_KEY = 250;
 
 /** A request whose data has not come yet. Kept in `input.state`. */
 interface Head {
   request: MemcacheRequest;
-  /** Where the data begins. */
-  data: number;
+  /** Where what follows the line begins. */
+  next: number;
+  /** Bytes of the data, or `NO_DATA`. */
   size: number;
 }
 
@@ -57,47 +61,51 @@ class MemcacheCodec implements Codec<MemcacheRequest> {
   }
 
   decode(input: Input): MemcacheRequest | undefined {
-    let head = input.state as Head | undefined;
-    if (head === undefined) {
-      const end = lineEnd(input, 0, this.maxHeaderLength);
-      if (end < 0) return undefined;
-      const line = latin1Text(input.take(end));
-      input.rewind();
-      const [command = '', ...args] = line.split(' ').filter(Boolean);
-      const at = STORAGE.get(command);
-      checkKeys(command, args);
-      if (at === undefined) {
-        input.skip(end + 2);
-        return { command, args };
-      }
-      const [size] = args.splice(at, 1);
-      head = { request: { command, args }, data: end + 2, size: sizeOf(size, this.maxFrameLength) };
-      input.state = head;
+    const head = (input.state ?? this.readHead(input)) as Head | undefined;
+    if (head === undefined) return undefined;
+    const { request, next, size } = head;
+    if (size === NO_DATA) {
+      input.skip(next);
+      return request;
     }
-    const { request, data, size } = head;
-    if (!input.has(data + size + 2)) return undefined;
-    checkDataEnd(input, data + size);
+    if (!input.has(next + size + 2)) {
+      input.state = head;
+      return undefined;
+    }
     input.state = undefined;
-    input.skip(data);
-    request.data = input.take(size);
-    input.skip(2);
+    checkDataEnd(input, next + size);
+    request.data = input.takeInside(next, size, 2);
     return request;
   }
 
+  private readHead(input: Input): Head | undefined {
+    const end = lineEnd(input, 0, this.maxHeaderLength);
+    if (end < 0) return undefined;
+    const args = wordsOf(input.latin1(0, end));
+    const command = args.shift() ?? '';
+    const words = wordsBehind(command);
+    checkKeys(command, args, words);
+    const next = end + 2;
+    if (words.size === NO_DATA) return { request: { command, args }, next, size: NO_DATA };
+    const size = sizeOf(takeWord(args, words.size), this.maxFrameLength);
+    return { request: { command, args, data: undefined }, next, size };
+  }
+
   encode({ command, args, data }: MemcacheRequest, output: Output): void {
-    const at = STORAGE.get(command);
-    if ((at === undefined) !== (data === undefined)) {
-      throw new FramingError('BAD_VALUE', `${shown(command)} is ${at === undefined ? 'not ' : ''}sent with data`);
+    const behind = wordsBehind(command);
+    const at = behind.size;
+    if ((at === NO_DATA) !== (data === undefined)) {
+      throw new FramingError('BAD_VALUE', `${shown(command)} is ${at === NO_DATA ? 'not ' : ''}sent with data`);
     }
     const bytes = data === undefined ? undefined : payloadOf(data);
     if (bytes !== undefined && bytes.length > this.maxFrameLength) throw tooLong(bytes.length, this.maxFrameLength);
     const words = [...args];
-    if (at !== undefined && words.length < at) {
+    if (words.length < at) {
       throw new FramingError('BAD_VALUE', `${command} wants ${at} words before its data, got ${words.length}`);
     }
     for (const word of [command, ...words]) checkWord(word);
-    checkKeys(command, words);
-    if (at !== undefined) words.splice(at, 0, String(bytes!.length));
+    checkKeys(command, words, behind);
+    if (at !== NO_DATA) words.splice(at, 0, String(bytes!.length));
     const line = [command, ...words].join(' ');
     if (line.length > this.maxHeaderLength) throw tooLong(line.length, this.maxHeaderLength);
     output.bytes(Uint8Array.from(line, (character) => character.charCodeAt(0))).u16(CRLF);
@@ -130,16 +138,32 @@ export function checkDataEnd(input: Input, at: number): void {
     throw new FramingError('BAD_TRAILER', 'no CR LF behind data', { offset: input.offset + at });
 }
 
-function checkKeys(command: string, args: readonly string[]): void {
-  const keys = ALL_KEYS.has(command)
-    ? args
-    : command === 'gat' || command === 'gats'
-      ? args.slice(1)
-      : args.slice(0, 1);
+/** The words of a line. A loop takes half as long as `split`. Shared with {@link memcacheReply}. */
+export function wordsOf(line: string): string[] {
+  const words: string[] = [];
+  let from = 0;
+  for (let to = line.indexOf(' '); to >= 0; to = line.indexOf(' ', from)) {
+    if (to > from) words.push(line.slice(from, to));
+    from = to + 1;
+  }
+  if (from < line.length) words.push(line.slice(from));
+  return words;
+}
+
+/** Takes the word at `at` out of `words`: the byte count, behind which there is seldom another. */
+export function takeWord(words: string[], at: number): string | undefined {
+  return at === words.length - 1 ? words.pop() : words.splice(at, 1)[0];
+}
+
+function wordsBehind(command: string): Words {
   if (command === '') throw new FramingError('BAD_TYPE', 'a request without a command');
-  if (!ALL_KEYS.has(command) && !ONE_KEY.has(command) && !command.startsWith('gat')) return;
-  if (keys.length === 0) throw new FramingError('BAD_HEADER', `${command} without a key`);
-  for (const key of keys) {
+  return COMMANDS.get(command) ?? OTHERS;
+}
+
+function checkKeys(command: string, args: readonly string[], { keys: [from, to] }: Words): void {
+  if (to > 0 && args.length <= from) throw new FramingError('BAD_HEADER', `${command} without a key`);
+  for (let i = from; i < to && i < args.length; i++) {
+    const key = args[i]!;
     if (key.length <= LONGEST_KEY && !/[\0-\x20\x7f]/.test(key)) continue;
     throw new FramingError('BAD_HEADER', `a key has at most ${LONGEST_KEY} bytes, none a control, got ${shown(key)}`);
   }

@@ -69,13 +69,9 @@ class StompCodec implements Codec<StompFrame | Uint8Array, StompFrameToSend | Ui
     if (end === undefined) return undefined;
     input.state = undefined;
     if (this.raw) {
-      const bytes = input.take(end);
-      input.skip(1);
-      return bytes;
+      return input.takeInside(0, end, 1);
     }
-    input.skip(head.body);
-    const body = input.take(end - head.body);
-    input.skip(1);
+    const body = input.takeInside(head.body, end - head.body, 1);
     return { command: head.command, headers: head.headers, body };
   }
 
@@ -127,14 +123,22 @@ class StompCodec implements Codec<StompFrame | Uint8Array, StompFrameToSend | Ui
     input.rewind();
     if (text === undefined) throw new FramingError('BAD_UTF8', 'the headers of a frame are not UTF-8');
     if (text.includes('\0')) throw new FramingError('BAD_HEADER', 'NUL in the headers of a frame');
-    const [command = '', ...lines] = text.split('\n').map(withoutCR);
+    const lines = text.split('\n');
+    const command = withoutCR(lines[0]!);
     if (!COMMANDS.has(command)) throw new FramingError('BAD_TYPE', `STOMP has no command ${shown(command)}`);
+    const escaped = text.includes('\\') && !UNESCAPED.has(command);
     const headers = new Map<string, string>();
-    for (const line of lines) {
+    for (let i = 1; i < lines.length; i++) {
+      const line = withoutCR(lines[i]!);
       const colon = line.indexOf(':');
       if (colon < 1) throw new FramingError('BAD_HEADER', `a header without a name: ${shown(line)}`);
-      const name = unescapedText(line.slice(0, colon), command);
-      if (!headers.has(name)) headers.set(name, unescapedText(line.slice(colon + 1), command));
+      let name = line.slice(0, colon);
+      let value = line.slice(colon + 1);
+      if (escaped) {
+        name = unescapedText(name);
+        value = unescapedText(value);
+      }
+      if (!headers.has(name)) headers.set(name, value);
     }
     return { command, headers, body, contentLength: this.contentLength(headers.get('content-length')) };
   }
@@ -180,8 +184,7 @@ function withoutCR(line: string): string {
   return line.endsWith('\r') ? line.slice(0, -1) : line;
 }
 
-function unescapedText(text: string, command: string): string {
-  if (UNESCAPED.has(command) || !text.includes('\\')) return text;
+function unescapedText(text: string): string {
   return text.replace(/\\[\s\S]?/g, (sequence) => {
     const plain = ESCAPES[sequence];
     if (plain === undefined) throw new FramingError('BAD_ESCAPE', `${shown(sequence)} is no escape sequence`);

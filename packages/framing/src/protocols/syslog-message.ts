@@ -39,6 +39,8 @@ const FIELDS = [
   ['msgId', 32],
 ] as const;
 const PRIORITY = /^<(0|[1-9]\d{0,2})>/;
+/** The header fields as words, and `-` or the `[` of the structured data. */
+const NEW_HEADER = new RegExp(`^1 ${FIELDS.map(([, longest]) => `([!-~]{1,${longest}}) `).join('')}(?=(-)|\\[)`);
 const OLD_HEADER = /^([A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}) (\S+) /;
 /** RFC 3164 4.1.3: alphanumeric, up to 32 characters; what really comes has more. */
 const TAG = /^([^\s:[\]]{1,48})(?:\[([^\]\s]{1,128})\])?: ?/;
@@ -53,7 +55,11 @@ const BOM = '\ufeff';
  */
 export function parseSyslog(bytes: Uint8Array): SyslogMessage {
   if (!isBytes(bytes)) throw wrongType('ERR_FRAMING_MESSAGE', `a syslog message is a Uint8Array, got ${shown(bytes)}`);
-  const text = lenientText(bytes);
+  return parseSyslogText(lenientText(bytes));
+}
+
+/** {@link parseSyslog} of the text that a message is. */
+export function parseSyslogText(text: string): SyslogMessage {
   const priority = PRIORITY.exec(text);
   if (priority === null || Number(priority[1]) > 191) {
     throw new FramingError('BAD_HEADER', `no priority from <0> to <191> before ${shown(text)} (RFC 5424 6.2.1)`);
@@ -66,28 +72,46 @@ export function parseSyslog(bytes: Uint8Array): SyslogMessage {
 type Head = Pick<SyslogMessage, 'facility' | 'severity'>;
 
 /** RFC 5424 6 */
-function parseNew(head: Head, text: string): SyslogMessage {
-  const words = text.split(' ', 1 + FIELDS.length);
-  const version = Number(words[0]);
-  if (version !== 1) throw new FramingError('BAD_HEADER', `version ${version} is unknown (RFC 5424 6.2.2)`);
-  const message: SyslogMessage = { ...head, version, message: '' };
-  for (const [i, [name, longest]] of FIELDS.entries()) {
-    const word = words[i + 1];
-    if (word === undefined || word === '' || word.length > longest || /[^!-~]/.test(word)) {
-      throw new FramingError('BAD_HEADER', `malformed ${name}: ${shown(word)} (RFC 5424 6.2)`);
-    }
-    if (word !== '-') message[name] = word;
-  }
-  const from = words.reduce((sum, word) => sum + word.length + 1, 0);
-  const elements = text[from] === '-' ? undefined : readElements(text, from);
-  if (elements !== undefined) message.structuredData = elements.elements;
-  const end = elements?.end ?? from + 1;
+function parseNew({ facility, severity }: Head, text: string): SyslogMessage {
+  const found = NEW_HEADER.exec(text);
+  if (found === null) throw malformedHeader(text);
+  const [header, timestamp, hostname, appName, procId, msgId, nil] = found;
+  const elements = nil === undefined ? readElements(text, header.length) : undefined;
+  const end = elements?.end ?? header.length + 1;
   if (end < text.length && text[end] !== ' ') {
     throw new FramingError('BAD_HEADER', 'no space behind the structured data (RFC 5424 6)');
   }
   const content = text.slice(end + 1);
-  message.message = content.startsWith(BOM) ? content.slice(1) : content;
-  return message;
+  return {
+    facility,
+    severity,
+    version: 1,
+    timestamp: told(timestamp),
+    hostname: told(hostname),
+    appName: told(appName),
+    procId: told(procId),
+    msgId: told(msgId),
+    structuredData: elements?.elements,
+    message: content.startsWith(BOM) ? content.slice(1) : content,
+  };
+}
+
+/** A field, or `undefined` if it is the dash that says that there is none. */
+function told(field: string | undefined): string | undefined {
+  return field === '-' ? undefined : field;
+}
+
+/** What is wrong with a header that is none of RFC 5424. */
+function malformedHeader(text: string): FramingError {
+  const [version, ...words] = text.split(' ', 1 + FIELDS.length);
+  if (version !== '1') return new FramingError('BAD_HEADER', `version ${version} is unknown (RFC 5424 6.2.2)`);
+  const wrong = FIELDS.findIndex(([, longest], i) => !isField(words[i], longest));
+  if (wrong < 0) return new FramingError('BAD_HEADER', 'malformed structured data (RFC 5424 6.3)');
+  return new FramingError('BAD_HEADER', `malformed ${FIELDS[wrong]![0]}: ${shown(words[wrong])} (RFC 5424 6.2)`);
+}
+
+function isField(word: string | undefined, longest: number): boolean {
+  return word !== undefined && word.length > 0 && word.length <= longest && !/[^!-~]/.test(word);
 }
 
 /** RFC 5424 6.3 */
@@ -158,7 +182,7 @@ function isBelow(value: number, limit: number): boolean {
 function formatNew(message: SyslogMessage): string {
   const words = FIELDS.map(([name, longest]) => {
     const value = message[name] ?? '-';
-    if (value.length > 0 && value.length <= longest && !/[^!-~]/.test(value)) return value;
+    if (isField(value, longest)) return value;
     throw new FramingError('BAD_VALUE', `${name} has 1 to ${longest} printable characters, got ${shown(value)}`);
   });
   const elements = message.structuredData?.map(formatElement).join('') || '-';

@@ -3,7 +3,8 @@ import type { Codec, Input, Output } from '../codec.js';
 import { writeDecimal } from '../codecs/decimal.js';
 import { OptionReader, tooLong } from '../codecs/options.js';
 import { FramingError } from '../errors.js';
-import { formatSyslog, parseSyslog, type SyslogMessage } from './syslog-message.js';
+import { formatSyslog, parseSyslogText, type SyslogMessage } from './syslog-message.js';
+import { lenientText } from './text.js';
 
 /** Options of {@link syslog}. */
 export interface SyslogOptions {
@@ -33,8 +34,7 @@ class SyslogCodec implements Codec<SyslogMessage> {
   decode(input: Input): SyslogMessage | undefined {
     // A message begins with "<", a count with a digit that is not 0.
     const lf = this.framing === 'lf' || (this.framing === 'auto' && input.u8(0) === LESS_THAN);
-    const frame = lf ? this.takeLine(input) : this.takeCounted(input);
-    return frame === undefined ? undefined : parsed(frame);
+    return lf ? this.lineOf(input) : this.countedOf(input);
   }
 
   encode(message: SyslogMessage, output: Output): void {
@@ -50,17 +50,15 @@ class SyslogCodec implements Codec<SyslogMessage> {
     output.bytes(bytes).u8(LF);
   }
 
-  private takeLine(input: Input): Uint8Array | undefined {
+  private lineOf(input: Input): SyslogMessage | undefined {
     const end = input.indexOf(LF);
     const length = end < 0 ? input.length : end;
     if (length > this.maxFrameLength) throw tooLong(length, this.maxFrameLength);
     if (end < 0) return undefined;
-    const frame = input.take(end);
-    input.skip(1);
-    return frame;
+    return messageOf(input, 0, end, 1);
   }
 
-  private takeCounted(input: Input): Uint8Array | undefined {
+  private countedOf(input: Input): SyslogMessage | undefined {
     let at = 0;
     let length = 0;
     for (; ; at++) {
@@ -76,16 +74,19 @@ class SyslogCodec implements Codec<SyslogMessage> {
       if (length > this.maxFrameLength) throw tooLong(length, this.maxFrameLength);
     }
     if (!input.has(at + 1 + length)) return undefined;
-    input.skip(at + 1);
-    return input.take(length);
+    return messageOf(input, at + 1, length, 0);
   }
 }
 
-/** A message that is malformed does not disturb those behind it: its frame has been taken. */
-function parsed(frame: Uint8Array): SyslogMessage {
+/** The message of `length` bytes, consumed with what stands around it. */
+function messageOf(input: Input, before: number, length: number, behind: number): SyslogMessage {
+  input.skip(before);
+  const text = input.text(length) ?? lenientText(input.take(length));
+  input.skip(behind);
   try {
-    return parseSyslog(frame);
+    return parseSyslogText(text);
   } catch (error) {
+    // A message that is malformed does not disturb those behind it: its frame has been taken.
     throw new FramingError('BAD_HEADER', (error as Error).message, { recoverable: true, cause: error });
   }
 }
