@@ -75,6 +75,17 @@ describe('dns', () => {
     }
   });
 
+  it('records that point to the name asked for have it, and only where a question stands there', () => {
+    const question = '0377777704746573740000010001';
+    const record = 'c00cff000001000000050001aa';
+    const { answers, authorities } = decodeDns(unhex(`000080000001000100010000${question}${record}${record}`));
+    expect([...answers!, ...authorities!].map(({ name }) => name)).toEqual(['www.test', 'www.test']);
+    // Without a question the first record stands there, and cannot point to itself.
+    expect(() => decodeDns(unhex(`000080000000000100000000${record}`))).toThrow(/does not go back/);
+    expect(() => decodeDns(unhex(`000080000001000100000000${question}c0`))).toThrow(/beyond the end/);
+    expect(() => decodeDns(unhex(`000080000001000100000000${question}c00cff`))).toThrow(/a record is cut off/);
+  });
+
   it('a name of pointers that lead to pointers is refused: 12 bytes a record would have it followed again', () => {
     const hex = (value: number) => value.toString(16).padStart(4, '0');
     const record = (name: string, data: string) => `${name}000a000100000000${hex(data.length / 2)}${data}`;

@@ -75,6 +75,27 @@ describe('syslog', () => {
     expect(fault(syslog(), '99999999999')).toBe('FRAME_TOO_LONG');
   });
 
+  it('a header of RFC 5424 that is wrong is refused with the name of the field', () => {
+    const wrong: [string, RegExp][] = [
+      ['2 - - - - - -', /version 2 is unknown/],
+      ['1 ', /malformed timestamp: ""/],
+      ['1 - - - -', /malformed msgId: undefined/],
+      [`1 ${'t'.repeat(33)} - - - - -`, /malformed timestamp/],
+      ['1 - \x7f - - - -', /malformed hostname/],
+      ['1 -  - - - -', /malformed hostname: ""/],
+      [`1 - - ${'a'.repeat(49)} - - -`, /malformed appName/],
+      ['1 - - - - -', /malformed structured data/],
+      ['1 - - - - - x', /malformed structured data/],
+      ['1 - - - - - [a b]', /malformed structured data/],
+      ['1 - - - - - -x', /no space behind the structured data/],
+      ['1 - - - - - [a]x', /no space behind the structured data/],
+    ];
+    for (const [header, message] of wrong) expect(() => parseSyslog(bytes(`<1>${header}`)), header).toThrow(message);
+    // What is not UTF-8 ends no stream.
+    const [kept] = decodeAll(syslog(), bytes('<1>1 - - - - - - \xff\n'));
+    expect(kept!.message).toBe('\ufffd');
+  });
+
   it('what would be read as something else is refused', () => {
     const base = { facility: 1, severity: 1, message: 'm' };
     const wrong: [object, string][] = [
