@@ -1,8 +1,9 @@
 import { isBytes } from '../bytes.js';
 import type { Codec, Input, Output } from '../codec.js';
 import { OptionReader, tooLong } from '../codecs/options.js';
-import { decodeAll } from '../decode-all.js';
 import { FramingError, shown, wrongType } from '../errors.js';
+import { fault } from './fault.js';
+import { writeRaw } from './raw.js';
 
 /** One element of ASN.1's basic encoding. X.690 8.1 */
 export interface BerElement {
@@ -74,9 +75,7 @@ class BerCodec implements Codec<BerElement | Uint8Array> {
 
   encode(message: BerElement | Uint8Array, output: Output): void {
     if (this.raw) {
-      if (!isBytes(message)) throw wrongType('ERR_FRAMING_MESSAGE', `raw messages are bytes, got ${shown(message)}`);
-      if (decodeAll(this, message).length !== 1) throw new FramingError('BAD_VALUE', 'these bytes are not one element');
-      output.bytes(message);
+      writeRaw(this, message, 'element', output);
       return;
     }
     const { tagClass, constructed, tag, value } = message as BerElement;
@@ -103,10 +102,6 @@ function writeLength(length: number, output: Output): void {
   else if (length < 0x10000) output.u8(0x82).u16(length);
   else if (length < 0x1000000) output.u8(0x83).u24(length);
   else output.u8(0x84).u32(length);
-}
-
-function fault(input: Input, at: number, code: FramingError['code'], message: string): FramingError {
-  return new FramingError(code, message, { offset: input.offset + at });
 }
 
 /**

@@ -4,6 +4,8 @@ import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { Needles } from '../needles.js';
+import { fault } from './fault.js';
+import { latin1Bytes } from './text.js';
 
 /** One chunk with all that may stand around its body. RFC 9112 7.1 */
 export interface Chunk {
@@ -91,7 +93,7 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
       throw new FramingError('BAD_VALUE', 'trailers follow the last chunk, whose body is empty');
     }
     this.checkHeader(extensions.length);
-    output.text(bytes.length.toString(16)).bytes(bytesOf(extensions)).u16(CRLF);
+    output.text(bytes.length.toString(16)).bytes(latin1Bytes(extensions)).u16(CRLF);
     if (bytes.length > 0) output.bytes(bytes);
     const from = output.length;
     for (const [name, value] of trailers) {
@@ -100,7 +102,7 @@ class ChunkedCodec implements Codec<Uint8Array | Chunk, ChunkToSend> {
       }
       output
         .text(`${name}: `)
-        .bytes(bytesOf(trimmed(value)))
+        .bytes(latin1Bytes(trimmed(value)))
         .u16(CRLF);
     }
     // The line end of the last one does not count: it belongs to what ends the trailers.
@@ -188,10 +190,6 @@ function hexDigit(byte: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
-function bytesOf(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
 /** Without the optional white space around it. A loop: the regular expression for it takes quadratic time. */
 function trimmed(value: string): string {
   let from = 0;
@@ -207,10 +205,6 @@ function isBlank(code: number): boolean {
 
 function isLatin1(text: string): boolean {
   return !/[^\0-\xff]/.test(text);
-}
-
-function fault(input: Input, at: number, code: FramingError['code'], message: string): FramingError {
-  return new FramingError(code, message, { offset: input.offset + at });
 }
 
 /**

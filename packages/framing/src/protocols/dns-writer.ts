@@ -1,6 +1,7 @@
 import { isBytes, zeros } from '../bytes.js';
 import { FramingError, shown } from '../errors.js';
 import { labelsOf } from './dns-name.js';
+import { latin1Bytes } from './text.js';
 
 /** A message has a length of 16 bits over TCP (RFC 1035 4.2.2), and a datagram no more. */
 const LARGEST = 65_535;
@@ -37,7 +38,7 @@ export class DnsWriter {
     if (typeof value === 'string' && /[^\x20-\x7e]/.test(value)) {
       throw new FramingError('BAD_VALUE', `${what} is printable ASCII, got ${shown(value)}`);
     }
-    const bytes = typeof value === 'string' ? Uint8Array.from(value, (character) => character.charCodeAt(0)) : value;
+    const bytes = typeof value === 'string' ? latin1Bytes(value) : value;
     if (!isBytes(bytes)) throw new FramingError('BAD_VALUE', `${what} wants a Uint8Array, got ${shown(value)}`);
     this.u8(bytes.length, `the length of ${what}`);
     this.raw(bytes);

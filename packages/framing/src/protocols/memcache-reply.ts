@@ -1,10 +1,11 @@
 import { CRLF } from '../ascii.js';
-import { isBytes } from '../bytes.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
-import { decodeAll } from '../decode-all.js';
-import { FramingError, shown, wrongType } from '../errors.js';
+import { FramingError, shown } from '../errors.js';
+import { fault } from './fault.js';
 import { checkDataEnd, checkWord, lineEnd, sizeOf, takeWord, wordsOf } from './memcache.js';
+import { writeRaw } from './raw.js';
+import { latin1Bytes } from './text.js';
 
 /** One item of a reply to `get`: a VALUE line with its data; or the data of a meta reply. */
 export interface MemcacheValue {
@@ -94,9 +95,7 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
 
   encode(message: MemcacheReply | Uint8Array, output: Output): void {
     if (this.raw) {
-      if (!isBytes(message)) throw wrongType('ERR_FRAMING_MESSAGE', `raw messages are bytes, got ${shown(message)}`);
-      if (decodeAll(this, message).length !== 1) throw new FramingError('BAD_VALUE', 'these bytes are not one reply');
-      output.bytes(message);
+      writeRaw(this, message, 'reply', output);
       return;
     }
     const { status, text = '', values = [], stats = [] } = message as MemcacheReply;
@@ -152,9 +151,7 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
         part.at = next;
         break;
       } else {
-        throw new FramingError('BAD_REPLY', `memcached does not send ${shown(status)} here`, {
-          offset: input.offset + part.at,
-        });
+        throw fault(input, part.at, 'BAD_REPLY', `memcached does not send ${shown(status)} here`);
       }
       part.at = next;
     }
@@ -217,7 +214,7 @@ function checkText(text: unknown): void {
 }
 
 function writeLine(line: string, output: Output): void {
-  output.bytes(Uint8Array.from(line, (character) => character.charCodeAt(0))).u16(CRLF);
+  output.bytes(latin1Bytes(line)).u16(CRLF);
 }
 
 /**

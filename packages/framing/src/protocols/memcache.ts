@@ -2,6 +2,8 @@ import { CR, CRLF, LF } from '../ascii.js';
 import type { BytesLike, Codec, Input, Output } from '../codec.js';
 import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
 import { FramingError, shown } from '../errors.js';
+import { fault } from './fault.js';
+import { latin1Bytes } from './text.js';
 
 /** A request in memcached's text protocol. */
 export interface MemcacheRequest {
@@ -108,7 +110,7 @@ class MemcacheCodec implements Codec<MemcacheRequest> {
     if (at !== NO_DATA) words.splice(at, 0, String(bytes!.length));
     const line = [command, ...words].join(' ');
     if (line.length > this.maxHeaderLength) throw tooLong(line.length, this.maxHeaderLength);
-    output.bytes(Uint8Array.from(line, (character) => character.charCodeAt(0))).u16(CRLF);
+    output.bytes(latin1Bytes(line)).u16(CRLF);
     if (bytes !== undefined) output.bytes(bytes).u16(CRLF);
   }
 }
@@ -121,7 +123,7 @@ export function lineEnd(input: Input, from: number, most: number): number {
   }
   if (end < 0) return -1;
   if (end > from && input.u8(end - 1) === CR) return end - 1;
-  throw new FramingError('BARE_LF', 'a line ends with LF alone', { offset: input.offset + end });
+  throw fault(input, end, 'BARE_LF', 'a line ends with LF alone');
 }
 
 /** A byte count of decimal digits. */
@@ -134,8 +136,7 @@ export function sizeOf(text: string | undefined, most: number): number {
 }
 
 export function checkDataEnd(input: Input, at: number): void {
-  if (input.u16(at) !== CRLF)
-    throw new FramingError('BAD_TRAILER', 'no CR LF behind data', { offset: input.offset + at });
+  if (input.u16(at) !== CRLF) throw fault(input, at, 'BAD_TRAILER', 'no CR LF behind data');
 }
 
 /** The words of a line. A loop takes half as long as `split`. Shared with {@link memcacheReply}. */

@@ -5,7 +5,8 @@ import { OptionReader } from '../codecs/options.js';
 import { decodeAll } from '../decode-all.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { addressBytes, ipv4Bytes, ipv4Text, ipv6Bytes, ipv6Text } from './addresses.js';
-import { checkLine, latin1Text } from './text.js';
+import { fault } from './fault.js';
+import { checkLine, latin1Bytes, latin1Text } from './text.js';
 
 /** Who is connected with whom, as the proxy saw it. */
 export interface ProxyHeader {
@@ -38,7 +39,7 @@ export interface ProxyHeaderOptions {
   maxFrameLength?: number | undefined;
 }
 
-const SIGNATURE_1 = Uint8Array.from('PROXY ', (character) => character.charCodeAt(0));
+const SIGNATURE_1 = latin1Bytes('PROXY ');
 const SIGNATURE_2 = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a);
 /** 2.1: "a 108-byte buffer is always enough to store all the line and a trailing zero". */
 const LONGEST_LINE = 107;
@@ -102,9 +103,7 @@ function hasSignature(input: Input, signature: Uint8Array): boolean {
   for (let at = 0; at < signature.length; at++) {
     if (!input.has(at + 1)) return false;
     if (input.u8(at) !== signature[at]) {
-      throw new FramingError('BAD_HEADER', 'the stream does not begin with a PROXY header', {
-        offset: input.offset + at,
-      });
+      throw fault(input, at, 'BAD_HEADER', 'the stream does not begin with a PROXY header');
     }
   }
   return true;

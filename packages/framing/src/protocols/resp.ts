@@ -1,9 +1,10 @@
 import { CR, CRLF, LF, ZERO } from '../ascii.js';
-import { isBytes, utf8Bytes, zeros } from '../bytes.js';
+import { isBytes, utf8Bytes } from '../bytes.js';
 import type { Codec, Input, Output } from '../codec.js';
 import { OptionReader } from '../codecs/options.js';
-import { decodeAll } from '../decode-all.js';
-import { FramingError, shown, wrongType } from '../errors.js';
+import type { FramingError } from '../errors.js';
+import { fault } from './fault.js';
+import { writeRaw } from './raw.js';
 import { RespEncoder } from './resp-encoder.js';
 import {
   AGGREGATE,
@@ -29,7 +30,7 @@ import {
   VERBATIM,
 } from './resp-marks.js';
 import { RespError, type RespMessage, RespPush, RespSet, RespVerbatim } from './resp-types.js';
-import { latin1Text, lenientText } from './text.js';
+import { latin1Bytes, latin1Text, lenientText } from './text.js';
 
 /** Options of {@link resp}. */
 export interface RespOptions {
@@ -119,9 +120,7 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
       super.encode(message, output);
       return;
     }
-    if (!isBytes(message)) throw wrongType('ERR_FRAMING_MESSAGE', `raw messages are bytes, got ${shown(message)}`);
-    if (decodeAll(this, message).length !== 1) throw new FramingError('BAD_VALUE', 'these bytes are not one message');
-    output.bytes(message);
+    writeRaw(this, message, 'message', output);
   }
 
   /** Where the content of the most common message begins, if nothing is wrong with its head; 0: it is for `build` to judge. */
@@ -196,7 +195,7 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
       default: {
         const line = latin1Text(input.take(content + count));
         input.skip(next - content - count);
-        return line.split(' ').filter(Boolean).map(bytesOfLatin1);
+        return line.split(' ').filter(Boolean).map(latin1Bytes);
       }
     }
   }
@@ -403,16 +402,6 @@ function textOf(input: Input, from: number, length: number): string {
   let text = '';
   for (let i = 0; i < length; i++) text += String.fromCharCode(input.u8(from + i));
   return text;
-}
-
-function bytesOfLatin1(text: string): Uint8Array {
-  const bytes = zeros(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
-}
-
-function fault(input: Input, at: number, code: FramingError['code'], message: string): FramingError {
-  return new FramingError(code, message, { offset: input.offset + at });
 }
 
 /**

@@ -5,6 +5,7 @@ import { OptionReader, payloadOf, tooLong } from '../codecs/options.js';
 import { decodeAll } from '../decode-all.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { Needles } from '../needles.js';
+import { fault } from './fault.js';
 
 /** A frame of STOMP 1.2. */
 export interface StompFrame {
@@ -68,9 +69,7 @@ class StompCodec implements Codec<StompFrame | Uint8Array, StompFrameToSend | Ui
     const end = this.bodyEnd(input, head);
     if (end === undefined) return undefined;
     input.state = undefined;
-    if (this.raw) {
-      return input.takeInside(0, end, 1);
-    }
+    if (this.raw) return input.takeInside(0, end, 1);
     const body = input.takeInside(head.body, end - head.body, 1);
     return { command: head.command, headers: head.headers, body };
   }
@@ -155,8 +154,7 @@ class StompCodec implements Codec<StompFrame | Uint8Array, StompFrameToSend | Ui
     if (contentLength !== undefined) {
       const end = body + contentLength;
       if (!input.has(end + 1)) return undefined;
-      if (input.u8(end) !== 0)
-        throw new FramingError('BAD_TRAILER', 'no NUL behind a body', { offset: input.offset + end });
+      if (input.u8(end) !== 0) throw fault(input, end, 'BAD_TRAILER', 'no NUL behind a body');
       return end;
     }
     const end = input.indexOf(0, body);

@@ -3,6 +3,7 @@ import type { Codec, Input, Output } from '../codec.js';
 import { writeDecimal } from '../codecs/decimal.js';
 import { OptionReader, tooLong } from '../codecs/options.js';
 import { FramingError } from '../errors.js';
+import { fault } from './fault.js';
 import { formatSyslog, parseSyslogText, type SyslogMessage } from './syslog-message.js';
 import { lenientText } from './text.js';
 
@@ -66,9 +67,7 @@ class SyslogCodec implements Codec<SyslogMessage> {
       const byte = input.u8(at);
       if (byte === SPACE && at > 0) break;
       if (byte < ZERO + (at === 0 ? 1 : 0) || byte > ZERO + 9 || at === MOST_DIGITS) {
-        throw new FramingError('BAD_DIGIT', 'a count is digits and a space, the first not 0', {
-          offset: input.offset + at,
-        });
+        throw fault(input, at, 'BAD_DIGIT', 'a count is digits and a space, the first not 0');
       }
       length = length * 10 + byte - ZERO;
       if (length > this.maxFrameLength) throw tooLong(length, this.maxFrameLength);

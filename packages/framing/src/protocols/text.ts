@@ -1,4 +1,4 @@
-import { latin1Slice } from '../bytes.js';
+import { latin1Slice, zeros } from '../bytes.js';
 import { FramingError, shown } from '../errors.js';
 
 const lenient = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -15,6 +15,13 @@ export function lenientText(bytes: Uint8Array): string {
 /** Text in Latin-1: each byte is the character with its number. */
 export function latin1Text(bytes: Uint8Array): string {
   return latin1Slice(bytes, 0, bytes.length);
+}
+
+/** The bytes of text in Latin-1; of a character beyond it the lowest eight bits. */
+export function latin1Bytes(text: string): Uint8Array {
+  const bytes = zeros(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 /** Text that goes into a line: a control character in it would end the line, or be taken for something else. */
