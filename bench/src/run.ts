@@ -15,9 +15,11 @@ const SERVER_SECONDS = 0.3;
 const CLIENT_SECONDS = 0.08;
 const IDLE_OPENING_SECONDS = 0.8;
 /** Of `crowded`: an idle connection is opened, and closed at the end. */
-const HELD_SECONDS = 1e-4;
-/** `arrivals` where each starts a thread or a process: until every client has had one turn. */
-const COLD_TURN_SECONDS = 1.5;
+const HELD_SECONDS = 2.5e-4;
+/** A connection for which a thread or a process is started. */
+const COLD_CONNECTION_SECONDS = 0.05;
+/** Messages that the slower servers answer in a second of their warm-up, of each connection of a pipeline. */
+const WARM_RATES = { sessions: 60_000, arrivals: 3_500, datagrams: 100_000 } as const;
 
 /** `arrivals`: how long the clock goes on at the most until every client has had its turns: this, or so many times the duration. */
 const LONGEST_SECONDS = 5;
@@ -61,22 +63,29 @@ export function makePlan(options: BenchOptions): WorkloadPlan[] {
 
 function expectation(target: Target, { workload, passes, duration }: WorkloadPlan, options: BenchOptions): Expectation {
   const { warmup, settle } = options.preset;
-  // In a flood the messages of the quiet connections are due at their own pace.
-  const pace = workload.shape === 'flood' ? (workload.intervalMs ?? 0) / 1000 / workload.connections : 0;
   const held = target.crowded ? (workload.idle ?? 0) * HELD_SECONDS : 0;
+  const cold = target.coldConnections ? workload.connections * COLD_CONNECTION_SECONDS : 0;
   const start =
     held +
+    cold +
     SERVER_SECONDS +
     (options.preset.warm ? WARM_LOADS : 1) * CLIENT_SECONDS +
-    Math.max(warmup, options.preset.warm ? workload.warmMessages * pace : 0);
+    Math.max(warmup, options.preset.warm ? workload.warmMessages * warmPace(workload) : 0);
   if (workload.shape === 'idle')
     return { start: 0, slice: 0, whole: SERVER_SECONDS + CLIENT_SECONDS + 2 * settle + IDLE_OPENING_SECONDS };
   if (!isSliced(target, workload, passes)) {
-    const least =
-      workload.shape === 'arrivals' && target.coldConnections ? options.preset.turns * COLD_TURN_SECONDS : 0;
+    const least = workload.shape === 'arrivals' && target.coldConnections ? options.preset.turns * cold : 0;
     return { start: 0, slice: 0, whole: start + Math.max(duration, least) };
   }
   return { start, slice: CLIENT_SECONDS + SLICE_WARMUP + duration / passes, whole: 0 };
+}
+
+/** Seconds from one message of the warm-up to the next. */
+function warmPace({ shape, intervalMs = 0, connections, pipeline }: Workload): number {
+  if (shape === 'idle') return 0;
+  // In a flood the messages of the quiet connections are due at their own pace.
+  if (shape === 'flood') return intervalMs / 1000 / connections;
+  return 1 / (WARM_RATES[shape] * pipeline);
 }
 
 function roundSeconds(target: Target, plan: WorkloadPlan, options: BenchOptions): number {

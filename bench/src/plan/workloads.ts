@@ -54,7 +54,7 @@ export const workloads: readonly Workload[] = [
     pipeline: 16,
     frame: 'u32',
     warmMessages: 320_000,
-    targets: [...raw, 'select', 'framed'],
+    targets: [...raw, 'framed'],
     baselines: lines,
     roundShare: 1,
   },
@@ -120,7 +120,7 @@ export const workloads: readonly Workload[] = [
       'reactor-timed',
     ],
     baselines: ['reactor-crowded', 'reactor'],
-    roundShare: 0.6,
+    roundShare: 0.4,
   },
   {
     name: 'datagrams',
@@ -133,7 +133,7 @@ export const workloads: readonly Workload[] = [
     warmMessages: 50_000,
     targets: ['c-udp', 'node-dgram', 'datagram-batch', 'datagram'],
     baselines: ['c-udp', 'node-dgram'],
-    roundShare: 0.8,
+    roundShare: 0.6,
   },
   {
     name: 'idle',
