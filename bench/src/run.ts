@@ -17,8 +17,8 @@ const IDLE_OPENING_SECONDS = 0.8;
 /** Of `crowded`: an idle connection is opened, and closed at the end. */
 const HELD_SECONDS = 2.5e-4;
 /** A connection for which a thread or a process is started. */
-const COLD_CONNECTION_SECONDS = 0.05;
-/** Messages that the slower servers answer in a second of their warm-up, of each connection of a pipeline. */
+const COLD_CONNECTION_SECONDS = 0.08;
+/** Messages that the slower servers answer in a second of their warm-up, for each that a connection has in flight. */
 const WARM_RATES = { sessions: 60_000, arrivals: 3_500, datagrams: 100_000 } as const;
 
 /** `arrivals`: how long the clock goes on at the most until every client has had its turns: this, or so many times the duration. */

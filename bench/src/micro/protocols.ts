@@ -80,6 +80,7 @@ const chunks: Subject<Uint8Array, Uint8Array> = {
         size = size * 16 + digit;
         if (size > LONGEST) throw new RangeError('chunk too long');
       }
+      if (from === at && from < bytes.length) throw new RangeError('no digit');
       if (from + 2 + size + 2 > bytes.length) return at;
       checkLineEnd(bytes, from);
       checkLineEnd(bytes, from + 2 + size);
@@ -100,7 +101,13 @@ const requests: Subject<MemcacheRequest, Uint8Array> = {
       if (end < 0) return at;
       const [command, key, flags, expires, size] = bytes.toString('latin1', at, end).split(' ');
       if (command !== 'set') throw new RangeError('not a set');
-      if (key === undefined || key.length > 250 || flags === undefined || expires === undefined)
+      if (
+        key === undefined ||
+        key.length > 250 ||
+        /[\0-\x20\x7f]/.test(key) ||
+        flags === undefined ||
+        expires === undefined
+      )
         throw new RangeError('a bad request');
       const length = lengthOf(size);
       const data = end + 2;
@@ -159,7 +166,9 @@ const frames: Subject<StompFrame, Uint8Array> = {
     for (;;) {
       const end = bytes.indexOf('\n\n', at, 'latin1');
       if (end < 0) return at;
-      const [command, ...lines] = bytes.toString('utf8', at, end).split('\n');
+      const text = bytes.toString('utf8', at, end);
+      if (text.includes('\0')) throw new RangeError('NUL in headers');
+      const [command, ...lines] = text.split('\n');
       if (command !== 'MESSAGE') throw new RangeError('not a message');
       const headers = new Map<string, string>();
       for (const line of lines) {
@@ -317,7 +326,8 @@ const answers: Subject<Answer, Uint8Array> = {
       if (u16(all, head + 4) !== 1 || u16(all, head + 6) !== 1) throw new RangeError('written for one answer');
       let [name, at] = nameAt(all, head, head + 12, end);
       const question = { name, type: u16(all, at), class: u16(all, at + 2) };
-      [name, at] = nameAt(all, head, at + 4, end);
+      at += 4;
+      [name, at] = all[at] === 0xc0 && all[at + 1] === 12 ? [name, at + 2] : nameAt(all, head, at, end);
       const size = u16(all, at + 8);
       if (at + 10 + size !== end) throw new RangeError('bad record');
       const answer = {

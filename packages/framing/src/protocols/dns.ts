@@ -80,10 +80,10 @@ export function decodeDns(bytes: Uint8Array): DnsMessage {
   const answers: DnsRecord[] = [];
   const authorities: DnsRecord[] = [];
   const additionals: DnsRecord[] = [];
-  const asked = questions[0]?.name;
-  at = readRecords(bytes, at, u16(bytes, 6), asked, answers);
-  at = readRecords(bytes, at, u16(bytes, 8), asked, authorities);
-  at = readRecords(bytes, at, u16(bytes, 10), asked, additionals);
+  const questionName = questions[0]?.name;
+  at = readRecords(bytes, at, u16(bytes, 6), questionName, answers);
+  at = readRecords(bytes, at, u16(bytes, 8), questionName, authorities);
+  at = readRecords(bytes, at, u16(bytes, 10), questionName, additionals);
   if (at !== bytes.length) throw new FramingError('BAD_LENGTH', `${bytes.length - at} bytes behind the last record`);
   return {
     id: u16(bytes, 0),
@@ -105,18 +105,19 @@ export function decodeDns(bytes: Uint8Array): DnsMessage {
 
 /**
  * Reads `count` records that begin at `at` into `records`; gives where what follows them begins. Most of them point to the
- * name `asked` for, right behind the header: it is not read again.
+ * name of the question, right behind the header: it is not read again.
  */
 function readRecords(
   bytes: Uint8Array,
   at: number,
   count: number,
-  asked: string | undefined,
+  questionName: string | undefined,
   records: DnsRecord[],
 ): number {
   for (; count > 0; count--) {
-    const isAsked = asked !== undefined && at + 2 <= bytes.length && u16(bytes, at) === (POINTER << 8) + HEADER;
-    const { name, next } = isAsked ? { name: asked, next: at + 2 } : readName(bytes, at);
+    const pointsToQuestion =
+      questionName !== undefined && at + 2 <= bytes.length && u16(bytes, at) === (POINTER << 8) + HEADER;
+    const { name, next } = pointsToQuestion ? { name: questionName, next: at + 2 } : readName(bytes, at);
     at = next + 10 + (next + 10 <= bytes.length ? u16(bytes, next + 8) : 0);
     if (next + 10 > bytes.length || at > bytes.length) {
       throw new FramingError('BAD_LENGTH', 'a record is cut off (4.1.3)');

@@ -6,6 +6,11 @@ const BYTES = 100_000;
 /** Limits that are no limits here. */
 const LONG_HEADERS = { maxHeaderLength: 1e6 };
 
+/** Different words of three characters, which a string each would cost ten times. */
+function manyWords(count: number, piece: (word: string) => string): string {
+  return Array.from({ length: count }, (_, i) => piece((i + 40_000).toString(36))).join('');
+}
+
 const cases: Record<string, DripCase> = {
   'resp, a string': [resp(), '$9999999\r\n', 'a'],
   'resp, a line': [resp(), '+', 'a'],
@@ -23,8 +28,15 @@ const cases: Record<string, DripCase> = {
   'mqtt 5': [mqtt({ version: 5 }), '0\xff\xff\xff\x07', 'a'],
   'stomp, a counted body': [stomp(), 'SEND\ncontent-length:9999999\n\n', 'a'],
   'stomp, a body': [stomp(), 'SEND\na:b\n\n', 'a'],
+  'stomp, a counted body behind many headers': [
+    stomp(),
+    `SEND\n${manyWords(3200, (word) => `${word}:\n`)}content-length:9999999\n\n`,
+    'a',
+  ],
+  'stomp, a body behind many headers': [stomp(), `SEND\n${manyWords(3200, (word) => `${word}:\n`)}\n`, 'a'],
   'stomp, headers': [stomp(LONG_HEADERS), 'SEND\n', 'a:b\n'],
   'memcache, data': [memcache(), 'set k 0 0 9999999\r\n', 'a'],
+  'memcache, data behind many words': [memcache(), `ms k 9999999 ${manyWords(13_000, (word) => `${word} `)}\r\n`, 'a'],
   'memcache, a line': [memcache(LONG_HEADERS), 'get ', 'key '],
   'memcacheReply, data': [memcacheReply(), 'VALUE k 0 9999999\r\n', 'a'],
   'memcacheReply, items': [memcacheReply(), '', 'VALUE k 0 3\r\nabc\r\n'],

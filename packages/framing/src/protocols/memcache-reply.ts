@@ -42,8 +42,8 @@ const STATUS =
 
 /**
  * A reply of which something is missing, kept in `input.state`: where it goes on, so that what has been looked through is not
- * looked through again. What its lines say is forgotten meanwhile, and read anew when it is complete: a thousand items cost no
- * more before than their bytes.
+ * looked through again. What was read is forgotten meanwhile, and read anew when it is complete: a thousand items cost no more
+ * before than their bytes.
  */
 interface Partial {
   /** Where the next line begins, or the data of the last one. */
@@ -52,13 +52,20 @@ interface Partial {
   size: number;
   /** Whether that data ends the reply. */
   last: boolean;
-  /** Its lines, as long as nothing is missing. */
-  lines: Line[] | undefined;
+  /** What was read, as long as nothing is missing. */
+  read: Reading | undefined;
   /** Where what counts for `maxFrameLength` must end: known once the first line is. */
   limit: number;
 }
 
 const NO_DATA = -1;
+
+/** A reply whose data has not been taken yet. */
+interface Reading {
+  reply: MemcacheReply;
+  /** Where the data of each value begins, and how much it is. */
+  places: number[];
+}
 
 interface Line {
   status: string;
@@ -85,12 +92,20 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
   }
 
   decode(input: Input): MemcacheReply | Uint8Array | undefined {
-    const part = (input.state ?? { at: 0, size: NO_DATA, last: false, lines: [], limit: 0 }) as Partial;
-    const lines = this.linesToEnd(input, part);
-    if (lines !== undefined) return this.finish(input, part.at, lines);
-    part.lines = undefined;
-    input.state = part;
-    return undefined;
+    const part = (input.state ?? this.begin()) as Partial;
+    if (!this.findEnd(input, part)) {
+      part.read = undefined;
+      input.state = part;
+      return undefined;
+    }
+    input.state = undefined;
+    if (this.raw) return input.take(part.at);
+    return this.finish(input, part.at, part.read ?? this.readAgain(input, part.at));
+  }
+
+  private begin(): Partial {
+    const read = this.raw ? undefined : newReading();
+    return { at: 0, size: NO_DATA, last: false, read, limit: 0 };
   }
 
   encode(message: MemcacheReply | Uint8Array, output: Output): void {
@@ -125,21 +140,21 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
     if (end > part.limit) throw tooLong(end - part.limit + this.maxFrameLength, this.maxFrameLength);
   }
 
-  /** The lines of the reply, once its end is there, at which `part.at` then stands. */
-  private linesToEnd(input: Input, part: Partial): Line[] | undefined {
+  /** Whether the end of the reply is there, at which `part.at` then stands. */
+  private findEnd(input: Input, part: Partial): boolean {
     for (;;) {
       if (part.size !== NO_DATA) {
         const end = part.at + part.size;
-        if (!input.has(end + 2)) return undefined;
+        if (!input.has(end + 2)) return false;
         checkDataEnd(input, end);
         part.at = end + 2;
         part.size = NO_DATA;
-        if (part.last) break;
+        if (part.last) return true;
       }
       const line = this.lineAt(input, part.at);
-      if (line === undefined) return undefined;
+      if (line === undefined) return false;
       const { status, next, size } = line;
-      part.lines?.push(line);
+      if (part.read !== undefined) note(line, part.read);
       if (part.at === 0) part.limit = next + this.maxFrameLength;
       if (size !== NO_DATA) {
         part.size = size;
@@ -149,24 +164,23 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
         this.checkLength(part, next);
       } else if (status === 'END' || (STATUS.test(status) && (part.at === 0 || status === 'SERVER_ERROR'))) {
         part.at = next;
-        break;
+        return true;
       } else {
         throw fault(input, part.at, 'BAD_REPLY', `memcached does not send ${shown(status)} here`);
       }
       part.at = next;
     }
-    return part.lines ?? this.linesBefore(input, part.at);
   }
 
-  /** All lines of a reply that ends at `end`. */
-  private linesBefore(input: Input, end: number): Line[] {
-    const lines: Line[] = [];
+  /** What all lines of a reply that ends at `end` say. */
+  private readAgain(input: Input, end: number): Reading {
+    const read = newReading();
     for (let at = 0; at < end; ) {
       const line = this.lineAt(input, at)!;
-      lines.push(line);
+      note(line, read);
       at = line.next + (line.size === NO_DATA ? 0 : line.size + 2);
     }
-    return lines;
+    return read;
   }
 
   private lineAt(input: Input, at: number): Line | undefined {
@@ -185,26 +199,34 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
   }
 
   /** Consumes the reply, all of which is there: it ends at `end`. */
-  private finish(input: Input, end: number, lines: readonly Line[]): MemcacheReply | Uint8Array {
-    input.state = undefined;
-    if (this.raw) return input.take(end);
-    const reply: MemcacheReply = { status: '', text: '', values: [], stats: [] };
+  private finish(input: Input, end: number, { reply, places }: Reading): MemcacheReply {
     let from = 0;
-    for (const { status, rest, next, args, size } of lines) {
-      if (args !== undefined) {
-        reply.values.push({ args, data: input.takeInside(next - from, size, 2) });
-        from = next + size + 2;
-        if (status === 'VA') reply.status = status;
-      } else if (status === 'STAT') {
-        const [name = '', ...words] = rest.split(' ');
-        reply.stats.push([name, words.join(' ')]);
-      } else {
-        reply.status = status;
-        reply.text = rest;
-      }
+    for (let i = 0; i < reply.values.length; i++) {
+      const at = places[2 * i]!;
+      const size = places[2 * i + 1]!;
+      reply.values[i]!.data = input.takeInside(at - from, size, 2);
+      from = at + size + 2;
     }
     input.skip(end - from);
     return reply;
+  }
+}
+
+function newReading(): Reading {
+  return { reply: { status: '', text: '', values: [], stats: [] }, places: [] };
+}
+
+function note({ status, rest, next, args, size }: Line, { reply, places }: Reading): void {
+  if (args !== undefined) {
+    reply.values.push({ args, data: '' });
+    places.push(next, size);
+    if (status === 'VA') reply.status = status;
+  } else if (status === 'STAT') {
+    const [name = '', ...words] = rest.split(' ');
+    reply.stats.push([name, words.join(' ')]);
+  } else {
+    reply.status = status;
+    reply.text = rest;
   }
 }
 

@@ -24,7 +24,7 @@ export interface MemcacheOptions {
 }
 
 /** What the words behind a command are. */
-interface Words {
+interface CommandWords {
   /** Which of them are keys: `[from, to)`. */
   keys: readonly [from: number, to: number];
   /** Which of them is the byte count of the data behind the line, or `NO_DATA`. */
@@ -32,18 +32,18 @@ interface Words {
 }
 
 const NO_DATA = -1;
-const COMMANDS = new Map<string, Words>();
+const COMMANDS = new Map<string, CommandWords>();
 for (const name of ['set', 'add', 'replace', 'append', 'prepend', 'cas']) COMMANDS.set(name, { keys: [0, 1], size: 3 });
 COMMANDS.set('ms', { keys: [0, 1], size: 1 });
 for (const name of ['delete', 'incr', 'decr', 'touch', 'mg', 'md', 'ma', 'me'])
   COMMANDS.set(name, { keys: [0, 1], size: NO_DATA });
 for (const name of ['get', 'gets']) COMMANDS.set(name, { keys: [0, Infinity], size: NO_DATA });
 for (const name of ['gat', 'gats']) COMMANDS.set(name, { keys: [1, Infinity], size: NO_DATA });
-const OTHERS: Words = { keys: [0, 0], size: NO_DATA };
+const OTHERS: CommandWords = { keys: [0, 0], size: NO_DATA };
 /** "The length limit of a key is set at 250 characters". */
 const LONGEST_KEY = 250;
 
-/** A request whose data has not come yet. Kept in `input.state`. */
+/** What the line of a request says. */
 interface Head {
   request: MemcacheRequest;
   /** Where what follows the line begins. */
@@ -63,18 +63,15 @@ class MemcacheCodec implements Codec<MemcacheRequest> {
   }
 
   decode(input: Input): MemcacheRequest | undefined {
-    const head = (input.state ?? this.readHead(input)) as Head | undefined;
+    const head = this.readHead(input);
     if (head === undefined) return undefined;
     const { request, next, size } = head;
     if (size === NO_DATA) {
       input.skip(next);
       return request;
     }
-    if (!input.has(next + size + 2)) {
-      input.state = head;
-      return undefined;
-    }
-    input.state = undefined;
+    // Its words are not kept: until the data is there nobody asks again, and then the line is read once more.
+    if (!input.has(next + size + 2)) return undefined;
     checkDataEnd(input, next + size);
     request.data = input.takeInside(next, size, 2);
     return request;
@@ -156,12 +153,12 @@ export function takeWord(words: string[], at: number): string | undefined {
   return at === words.length - 1 ? words.pop() : words.splice(at, 1)[0];
 }
 
-function wordsBehind(command: string): Words {
+function wordsBehind(command: string): CommandWords {
   if (command === '') throw new FramingError('BAD_TYPE', 'a request without a command');
   return COMMANDS.get(command) ?? OTHERS;
 }
 
-function checkKeys(command: string, args: readonly string[], { keys: [from, to] }: Words): void {
+function checkKeys(command: string, args: readonly string[], { keys: [from, to] }: CommandWords): void {
   if (to > 0 && args.length <= from) throw new FramingError('BAD_HEADER', `${command} without a key`);
   for (let i = from; i < to && i < args.length; i++) {
     const key = args[i]!;

@@ -383,10 +383,10 @@ function checkText(input: Input, type: number, from: number, length: number): vo
     }
     case BIG:
       if (length > MOST_BIG_DIGITS) throw fault(input, from, 'FRAME_TOO_LONG', `more than ${MOST_BIG_DIGITS} digits`);
-      if (!DECIMAL.test(textOf(input, from, length))) throw fault(input, from, 'BAD_DIGIT', 'no big number');
+      if (!DECIMAL.test(input.latin1(from, from + length))) throw fault(input, from, 'BAD_DIGIT', 'no big number');
       return;
     case DOUBLE:
-      if (!FLOAT.test(textOf(input, from, length))) throw fault(input, from, 'BAD_DIGIT', 'no double');
+      if (!FLOAT.test(input.latin1(from, from + length))) throw fault(input, from, 'BAD_DIGIT', 'no double');
       return;
     case BOOLEAN:
       if (length !== 1 || (input.u8(from) !== 0x74 && input.u8(from) !== 0x66)) {
@@ -396,12 +396,6 @@ function checkText(input: Input, type: number, from: number, length: number): vo
     case NULL:
       if (length !== 0) throw fault(input, from, 'BAD_VALUE', 'a null has no value');
   }
-}
-
-function textOf(input: Input, from: number, length: number): string {
-  let text = '';
-  for (let i = 0; i < length; i++) text += String.fromCharCode(input.u8(from + i));
-  return text;
 }
 
 /**

@@ -40,13 +40,20 @@ const END_OF_HEADERS = new Needles([Uint8Array.of(LF, LF), Uint8Array.of(LF, CR,
 const ESCAPES: Record<string, string> = { '\\r': '\r', '\\n': '\n', '\\c': ':', '\\\\': '\\' };
 const ESCAPED: Record<string, string> = { '\r': '\\r', '\n': '\\n', ':': '\\c', '\\': '\\\\' };
 
-/** The head of a frame whose body has not come yet, so that it is read once. Kept in `input.state`. */
-interface Head {
-  command: string;
-  headers: Map<string, string>;
+/**
+ * Where the body of a frame stands. Kept in `input.state` until it has come, so that the head is not read with each chunk of
+ * it: what it says is forgotten meanwhile, and read once more.
+ */
+interface Place {
   /** Where the body begins, from the beginning of the frame. */
   body: number;
   contentLength: number | undefined;
+}
+
+interface Head {
+  command: string;
+  headers: Map<string, string>;
+  place: Place;
 }
 
 class StompCodec implements Codec<StompFrame | Uint8Array, StompFrameToSend | Uint8Array> {
@@ -63,15 +70,18 @@ class StompCodec implements Codec<StompFrame | Uint8Array, StompFrameToSend | Ui
 
   decode(input: Input): StompFrame | Uint8Array | undefined {
     if (input.state === undefined && !skipHeartBeats(input)) return undefined;
-    const head = (input.state ?? this.readHead(input)) as Head | undefined;
-    if (head === undefined) return undefined;
-    input.state = head;
-    const end = this.bodyEnd(input, head);
-    if (end === undefined) return undefined;
+    const head = input.state === undefined ? this.readHead(input) : undefined;
+    const place = (input.state ?? head?.place) as Place | undefined;
+    if (place === undefined) return undefined;
+    const end = this.bodyEnd(input, place);
+    if (end === undefined) {
+      input.state = place;
+      return undefined;
+    }
     input.state = undefined;
     if (this.raw) return input.takeInside(0, end, 1);
-    const body = input.takeInside(head.body, end - head.body, 1);
-    return { command: head.command, headers: head.headers, body };
+    const { command, headers } = head ?? this.readHead(input)!;
+    return { command, headers, body: input.takeInside(place.body, end - place.body, 1) };
   }
 
   encode(message: StompFrameToSend | Uint8Array, output: Output): void {
@@ -125,21 +135,16 @@ class StompCodec implements Codec<StompFrame | Uint8Array, StompFrameToSend | Ui
     const lines = text.split('\n');
     const command = withoutCR(lines[0]!);
     if (!COMMANDS.has(command)) throw new FramingError('BAD_TYPE', `STOMP has no command ${shown(command)}`);
-    const escaped = text.includes('\\') && !UNESCAPED.has(command);
+    const plain = text.includes('\\') && !UNESCAPED.has(command) ? unescapedText : asItStands;
     const headers = new Map<string, string>();
     for (let i = 1; i < lines.length; i++) {
       const line = withoutCR(lines[i]!);
       const colon = line.indexOf(':');
       if (colon < 1) throw new FramingError('BAD_HEADER', `a header without a name: ${shown(line)}`);
-      let name = line.slice(0, colon);
-      let value = line.slice(colon + 1);
-      if (escaped) {
-        name = unescapedText(name);
-        value = unescapedText(value);
-      }
-      if (!headers.has(name)) headers.set(name, value);
+      const name = plain(line.slice(0, colon));
+      if (!headers.has(name)) headers.set(name, plain(line.slice(colon + 1)));
     }
-    return { command, headers, body, contentLength: this.contentLength(headers.get('content-length')) };
+    return { command, headers, place: { body, contentLength: this.contentLength(headers.get('content-length')) } };
   }
 
   private contentLength(text: string | undefined): number | undefined {
@@ -150,7 +155,7 @@ class StompCodec implements Codec<StompFrame | Uint8Array, StompFrameToSend | Ui
   }
 
   /** Position of the NUL that ends the frame. */
-  private bodyEnd(input: Input, { body, contentLength }: Head): number | undefined {
+  private bodyEnd(input: Input, { body, contentLength }: Place): number | undefined {
     if (contentLength !== undefined) {
       const end = body + contentLength;
       if (!input.has(end + 1)) return undefined;
@@ -180,6 +185,10 @@ function skipHeartBeats(input: Input): boolean {
 
 function withoutCR(line: string): string {
   return line.endsWith('\r') ? line.slice(0, -1) : line;
+}
+
+function asItStands(text: string): string {
+  return text;
 }
 
 function unescapedText(text: string): string {

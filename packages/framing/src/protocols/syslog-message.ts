@@ -74,7 +74,7 @@ type Head = Pick<SyslogMessage, 'facility' | 'severity'>;
 /** RFC 5424 6 */
 function parseNew({ facility, severity }: Head, text: string): SyslogMessage {
   const found = NEW_HEADER.exec(text);
-  if (found === null) throw malformedHeader(text);
+  if (found === null) throw headerFault(text);
   const [header, timestamp, hostname, appName, procId, msgId, nil] = found;
   const elements = nil === undefined ? readElements(text, header.length) : undefined;
   const end = elements?.end ?? header.length + 1;
@@ -86,23 +86,23 @@ function parseNew({ facility, severity }: Head, text: string): SyslogMessage {
     facility,
     severity,
     version: 1,
-    timestamp: told(timestamp),
-    hostname: told(hostname),
-    appName: told(appName),
-    procId: told(procId),
-    msgId: told(msgId),
+    timestamp: unlessNil(timestamp),
+    hostname: unlessNil(hostname),
+    appName: unlessNil(appName),
+    procId: unlessNil(procId),
+    msgId: unlessNil(msgId),
     structuredData: elements?.elements,
     message: content.startsWith(BOM) ? content.slice(1) : content,
   };
 }
 
 /** A field, or `undefined` if it is the dash that says that there is none. */
-function told(field: string | undefined): string | undefined {
+function unlessNil(field: string | undefined): string | undefined {
   return field === '-' ? undefined : field;
 }
 
 /** What is wrong with a header that is none of RFC 5424. */
-function malformedHeader(text: string): FramingError {
+function headerFault(text: string): FramingError {
   const [version, ...words] = text.split(' ', 1 + FIELDS.length);
   if (version !== '1') return new FramingError('BAD_HEADER', `version ${version} is unknown (RFC 5424 6.2.2)`);
   const wrong = FIELDS.findIndex(([, longest], i) => !isField(words[i], longest));

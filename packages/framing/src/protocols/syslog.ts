@@ -94,6 +94,9 @@ function messageOf(input: Input, before: number, length: number, behind: number)
  * Log messages of RFC 5424 and RFC 3164 over a stream, in both framings of RFC 6587. A malformed message is a recoverable
  * `BAD_HEADER`, and those behind it are delivered. For datagrams there are {@link parseSyslog} and {@link formatSyslog}.
  *
+ * The texts of a message are pieces of up to 16 KiB that were decoded together: one that is kept keeps all of them, unless the
+ * framer has the option `copy`.
+ *
  * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
  */
 export function syslog(options: SyslogOptions = {}): Codec<SyslogMessage> {
