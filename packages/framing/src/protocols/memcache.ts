@@ -32,14 +32,33 @@ interface CommandWords {
 }
 
 const NO_DATA = -1;
-const COMMANDS = new Map<string, CommandWords>();
-for (const name of ['set', 'add', 'replace', 'append', 'prepend', 'cas']) COMMANDS.set(name, { keys: [0, 1], size: 3 });
-COMMANDS.set('ms', { keys: [0, 1], size: 1 });
-for (const name of ['delete', 'incr', 'decr', 'touch', 'mg', 'md', 'ma', 'me'])
-  COMMANDS.set(name, { keys: [0, 1], size: NO_DATA });
-for (const name of ['get', 'gets']) COMMANDS.set(name, { keys: [0, Infinity], size: NO_DATA });
-for (const name of ['gat', 'gats']) COMMANDS.set(name, { keys: [1, Infinity], size: NO_DATA });
+const STORING: CommandWords = { keys: [0, 1], size: 3 };
+const OF_A_KEY: CommandWords = { keys: [0, 1], size: NO_DATA };
+const OF_KEYS: CommandWords = { keys: [0, Number.POSITIVE_INFINITY], size: NO_DATA };
+/** Behind a time that they are kept for. */
+const OF_KEYS_BEHIND: CommandWords = { keys: [1, Number.POSITIVE_INFINITY], size: NO_DATA };
 const OTHERS: CommandWords = { keys: [0, 0], size: NO_DATA };
+const COMMANDS = new Map([
+  ['set', STORING],
+  ['add', STORING],
+  ['replace', STORING],
+  ['append', STORING],
+  ['prepend', STORING],
+  ['cas', STORING],
+  ['ms', { keys: [0, 1], size: 1 }],
+  ['delete', OF_A_KEY],
+  ['incr', OF_A_KEY],
+  ['decr', OF_A_KEY],
+  ['touch', OF_A_KEY],
+  ['mg', OF_A_KEY],
+  ['md', OF_A_KEY],
+  ['ma', OF_A_KEY],
+  ['me', OF_A_KEY],
+  ['get', OF_KEYS],
+  ['gets', OF_KEYS],
+  ['gat', OF_KEYS_BEHIND],
+  ['gats', OF_KEYS_BEHIND],
+]);
 /** "The length limit of a key is set at 250 characters". */
 const LONGEST_KEY = 250;
 
