@@ -15,7 +15,8 @@ const HANDLES = new Set(['poll', 'tcp', 'udp', 'pipe', 'process']);
 /**
  * Calls `use`, and resolves with what it gives once the process holds no more descriptors, handles, timers and immediates
  * than before. Rejects with an AssertionError that lists what is left, or with what `use` throws. Descriptors are looked for
- * where there is `/proc/self/fd`. Nothing else may open or close anything meanwhile.
+ * where there is `/proc/self/fd`. Nothing else may open or close anything meanwhile, nor have a timer begin or end: one that
+ * a test's runner ends may hide one that is left.
  */
 export async function expectNoLeaks<T>(use: () => T | Promise<T>, options: LeakOptions = {}): Promise<T> {
   if (typeof use !== 'function')
