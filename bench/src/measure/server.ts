@@ -12,6 +12,8 @@ const COOL_MS = 30;
 const RESTING_SECONDS = 0.001;
 /** For so long it is waited for at the most: workers that end, collections. */
 const REST_MS = 2_000;
+/** A server that crashes closes its connections before it has ended: so long its clients are ahead of it. */
+const CRASH_MS = 2_000;
 
 export interface Stopped {
   graceful: boolean;
@@ -63,6 +65,13 @@ export class Server {
     if (state.outcome === 'unavailable') await child.stop(STOP_MS);
     else child.killGroup();
     return state;
+  }
+
+  /** Waits for the end of a server that its clients have lost: how it ended says more than what they saw. */
+  async lost(): Promise<void> {
+    const patience = new AbortController();
+    await Promise.race([this.#child.ended, sleep(CRASH_MS, undefined, { signal: patience.signal }).catch(() => {})]);
+    patience.abort();
   }
 
   /** The last line that tells what went wrong. */

@@ -194,11 +194,14 @@ describe.each(clients)('with the %s client', (kind, client) => {
     expect(result!.errors.EOF).toBeGreaterThan(0);
   });
 
-  it('a server that crashes is told with its own error', async () => {
-    const { outcome, reason } = await run(faulty('exit'), kind, client);
-    expect(outcome).toBe('failed');
-    expect(reason).toMatch('the server ended by itself (code 1): RangeError: deliberate');
-  });
+  it.each(['exit', 'die'])(
+    'a server that crashes is told with its own error, also where its connections end first: %s',
+    async (fault) => {
+      const { outcome, reason } = await run(faulty(fault), kind, client);
+      expect(outcome).toBe('failed');
+      expect(reason).toMatch('the server ended by itself (code 1): RangeError: deliberate');
+    },
+  );
 });
 
 it('a server that ignores SIGTERM is killed, and that is recorded', async () => {

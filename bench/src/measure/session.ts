@@ -84,6 +84,7 @@ export async function loadServer(
   const { code, signal } = await client.ended;
   clearTimeout(timer);
   const load = output.startsWith('{') ? (JSON.parse(output) as LoadResult) : undefined;
+  if (load === undefined || load.outcome === 'failed') await server.lost();
   if (server.death !== undefined)
     return { outcome: 'failed', reason: server.death, ...(load === undefined ? {} : { load }) };
   if (load === undefined) {

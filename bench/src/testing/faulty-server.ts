@@ -1,5 +1,5 @@
-/** A server with a fault, for the harness's own tests: `--fault corrupt | stall | close | exit | deaf | pause`, after the given number of chunks. */
-import { type AddressInfo, createServer } from 'node:net';
+/** A server with a fault, for the harness's own tests: `--fault corrupt | stall | close | exit | die | deaf | pause`, after the given number of chunks. */
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { parseArgs } from 'node:util';
 
 const { values } = parseArgs({
@@ -18,6 +18,14 @@ function pause(ms: number): void {
   while (performance.now() < end);
 }
 
+/** As `exit`, but what comes after it is slow: the connections have ended long before the process has. */
+function die(socket: Socket): void {
+  socket.resetAndDestroy();
+  setTimeout(() => {
+    throw new RangeError('deliberate');
+  }, 300);
+}
+
 const server = createServer({ noDelay: true }, (socket) => {
   socket.on('error', () => socket.destroy());
   socket.on('data', (data) => {
@@ -27,6 +35,7 @@ const server = createServer({ noDelay: true }, (socket) => {
     if (left <= 0 && values.fault === 'stall') return;
     if (left <= 0 && values.fault === 'close') return socket.end();
     if (left <= 0 && values.fault === 'exit') throw new RangeError('deliberate');
+    if (left === 0 && values.fault === 'die') return die(socket);
     socket.write(data);
   });
 });
