@@ -1,11 +1,11 @@
 /** Runs the plan: every workload in rounds, every round over all targets, in slices that take turns (measure/round.ts). */
 import type { ClientKind, LoadProgress } from './load/result.js';
 import type { Placement } from './measure/placement.js';
-import { type Contestant, runRound, SLICE_WARMUP, WARM_LOADS } from './measure/round.js';
+import { type Contestant, runRound, SLICE_WARMUP } from './measure/round.js';
 import type { Setup } from './measure/session.js';
-import { type BenchOptions, plannedDuration, plannedRounds } from './plan/options.js';
+import { type BenchOptions, plannedDuration, plannedPasses, plannedRounds } from './plan/options.js';
 import { commandOf, isSliced, limitsOf, obstacle, type Target, targetNamed } from './plan/targets.js';
-import { passesOf, type Workload } from './plan/workloads.js';
+import { type Workload, warmUpOf } from './plan/workloads.js';
 import type { Cell } from './results/results.js';
 import { seededRandom } from './results/statistics.js';
 
@@ -24,9 +24,6 @@ const WARM_RATES = { sessions: 60_000, arrivals: 3_500, datagrams: 100_000 } as 
 /** `arrivals`: how long the clock goes on at the most until every client has had its turns: this, or so many times the duration. */
 const LONGEST_SECONDS = 5;
 const LONGEST_TIMES = 5;
-
-/** No warm-up sends more than this. */
-const WARM_BYTES = 2 ** 28;
 
 export interface WorkloadPlan {
   workload: Workload;
@@ -49,28 +46,23 @@ export function makePlan(options: BenchOptions): WorkloadPlan[] {
       const reason = obstacle(target, workload);
       return reason === undefined ? [] : [{ target, reason }];
     });
-    const duration = plannedDuration(workload, options);
     return {
       workload,
-      duration,
+      duration: plannedDuration(workload, options),
       rounds: plannedRounds(workload, options),
       skipped,
       targets: all.filter((target) => obstacle(target, workload) === undefined),
-      passes: passesOf({ duration, slice: options.preset.slice }),
+      passes: plannedPasses(workload, options),
     };
   });
 }
 
 function expectation(target: Target, { workload, passes, duration }: WorkloadPlan, options: BenchOptions): Expectation {
   const { warmup, settle } = options.preset;
+  const { messages, loads } = warmUpOf(workload, options.preset);
   const held = target.crowded ? (workload.idle ?? 0) * HELD_SECONDS : 0;
   const cold = target.coldConnections ? workload.connections * COLD_CONNECTION_SECONDS : 0;
-  const start =
-    held +
-    cold +
-    SERVER_SECONDS +
-    (options.preset.warm ? WARM_LOADS : 1) * CLIENT_SECONDS +
-    Math.max(warmup, options.preset.warm ? workload.warmMessages * warmPace(workload) : 0);
+  const start = held + cold + SERVER_SECONDS + loads * CLIENT_SECONDS + Math.max(warmup, messages * warmPace(workload));
   if (workload.shape === 'idle')
     return { start: 0, slice: 0, whole: SERVER_SECONDS + CLIENT_SECONDS + 2 * settle + IDLE_OPENING_SECONDS };
   if (!isSliced(target, workload, passes)) {
@@ -197,7 +189,5 @@ function contestant(
       collect: shape === 'idle',
     },
   };
-  // Large messages warm as much with fewer of them.
-  const warmMessages = preset.warm ? Math.ceil(Math.min(workload.warmMessages, WARM_BYTES / size)) : 0;
-  return { target, setup, sliced: isSliced(target, workload, passes), warmMessages };
+  return { target, setup, sliced: isSliced(target, workload, passes), warmUp: warmUpOf(workload, preset) };
 }

@@ -43,7 +43,7 @@ async function round(command: readonly string[], clientKind: ClientKind, client:
     ...{ server: command, client, clientKind, placement: choosePlacement(true) },
     load: { ...load, idle },
   };
-  const contestant = { target: 'it', setup, sliced: true, warmMessages: 0 };
+  const contestant = { target: 'it', setup, sliced: true, warmUp: { messages: 0, loads: 1 } };
   const doing = new Set<string>();
   const done = await runRound(
     [contestant],

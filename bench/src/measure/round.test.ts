@@ -27,7 +27,12 @@ const load: Setup['load'] = {
 };
 
 function contestant(target: string, server: readonly string[], sliced = true): Contestant<string> {
-  return { target, sliced, warmMessages: 0, setup: { server, client, clientKind: cc ? 'c' : 'ts', placement, load } };
+  return {
+    target,
+    sliced,
+    warmUp: { messages: 0, loads: 1 },
+    setup: { server, client, clientKind: cc ? 'c' : 'ts', placement, load },
+  };
 }
 
 async function round(contestants: Contestant<string>[], passes: number) {
@@ -80,19 +85,19 @@ describe('a round', () => {
   it('a fresh server answers as many messages as were asked for before its first slice, however long that takes', async () => {
     const dying = contestant('dying', faulty('exit', 4000));
     const setup = { ...dying.setup, load: { ...load, warmup: 0.01 } };
-    const { of, loads } = await round([{ ...dying, setup, warmMessages: 5000 }], 1);
+    const { of, loads } = await round([{ ...dying, setup, warmUp: { messages: 5000, loads: 2 } }], 1);
     expect(of('dying').outcome).toBe('failed');
     expect([...loads]).toEqual(['dying warm-up']);
   });
 
-  it('warms a fresh server by messages in two loads, whose connections end and come anew, and by time in one', async () => {
-    for (const [warmMessages, loads] of [
-      [200, 2],
+  it('warms a fresh server in as many loads as were asked for, whose connections end and come anew', async () => {
+    for (const [messages, loads] of [
+      [200, 3],
       [0, 1],
     ] as const) {
       let opened = 0;
       await runRound(
-        [{ ...contestant('a', reactor), warmMessages }],
+        [{ ...contestant('a', reactor), warmUp: { messages, loads } }],
         { passes: 1, random: seededRandom(11), signal: new AbortController().signal },
         {
           onProgress: (_target, doing, { phase }) => {
@@ -118,7 +123,7 @@ describe('a round', () => {
     const { of, loads } = await round(
       [
         contestant('broken', broken),
-        { ...contestant('corrupt', faulty('corrupt', 20)), warmMessages: 100 },
+        { ...contestant('corrupt', faulty('corrupt', 20)), warmUp: { messages: 100, loads: 2 } },
         contestant('good', nodeNet),
       ],
       1,

@@ -14,6 +14,7 @@
 
 import { mergeResults } from '../load/merge.js';
 import { figuresOf, type LoadProgress, type LoadResult } from '../load/result.js';
+import type { WarmUp } from '../plan/workloads.js';
 import { shuffled } from '../results/statistics.js';
 import { Crowd } from './crowd.js';
 import { Server } from './server.js';
@@ -26,19 +27,14 @@ export const SLICE_WARMUP = 0.05;
 const SHORTEST_SECONDS = 0.01;
 /** A part of a warm-up that has not come to its messages by then ends all the same. */
 const LONGEST_WARMUP_SECONDS = 3;
-/**
- * A fresh server that warms up by messages does so in as many loads, one after the other: ends of connections, and new ones behind
- * them, are code too, and the first of them cost a JavaScript server what was compiled without them.
- */
-export const WARM_LOADS = 2;
 
 export interface Contestant<T> {
   target: T;
   setup: Setup;
   /** `false`: measured in one go, by a server of its own that lives no longer. */
   sliced: boolean;
-  /** The warm-up goes on until so many messages were answered: on a busy machine its seconds alone leave code cold. */
-  warmMessages: number;
+  /** Goes on until so many messages were answered: on a busy machine its seconds alone leave code cold. */
+  warmUp: WarmUp;
 }
 
 export interface RoundOptions {
@@ -57,7 +53,7 @@ export interface RoundListener<T> {
 class Live<T> {
   readonly target: T;
   readonly #setup: Setup;
-  readonly #warmMessages: number;
+  readonly #warmUp: WarmUp;
   readonly #server: Server;
   readonly #results: LoadResult[] = [];
   readonly #slices: Slice[] = [];
@@ -65,10 +61,10 @@ class Live<T> {
   #failure: Loaded | undefined;
   #startupSeconds: number | undefined;
 
-  constructor({ target, setup, warmMessages }: Contestant<T>, server: Server) {
+  constructor({ target, setup, warmUp }: Contestant<T>, server: Server) {
     this.target = target;
     this.#setup = setup;
-    this.#warmMessages = warmMessages;
+    this.#warmUp = warmUp;
     this.#server = server;
   }
 
@@ -98,9 +94,9 @@ class Live<T> {
 
   /** The first loads of a fresh server: only how long the first took to be answered is kept. */
   async warmUp(onProgress: (progress: LoadProgress) => void): Promise<void> {
-    const loads = this.#warmMessages > 0 ? WARM_LOADS : 1;
+    const { messages, loads } = this.#warmUp;
     const duration = Math.max(this.#setup.load.warmup / loads, SHORTEST_SECONDS);
-    const atLeast = Math.max(Math.ceil(this.#warmMessages / loads), this.#setup.load.atLeast);
+    const atLeast = Math.max(Math.ceil(messages / loads), this.#setup.load.atLeast);
     const longest = Math.max(duration, LONGEST_WARMUP_SECONDS);
     for (let i = 0; i < loads && !this.failed; i++) {
       const { load } = await this.#load({ warmup: 0, duration, atLeast, longest }, onProgress);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { parseCpuList } from '../measure/placement.js';
+import { TOLD_BY } from '../results/metrics.js';
 import { expectedSeconds, makePlan } from '../run.js';
 import { distance, nearest } from './nearest.js';
 import { type BenchOptions, type MicroOptions, parseOptions, plannedRounds } from './options.js';
@@ -167,14 +168,14 @@ describe('the plan', () => {
     expect(passes('--preset', 'smoke')).toBeGreaterThanOrEqual(2);
   });
 
-  it('fairness measures long enough for its percentile, unless the command line says how long', () => {
+  it('slices of fairness tell its percentile, and are enough for quartiles, unless the command line says how long they are', () => {
     const plan = (...args: string[]) => makePlan(bench('fairness', ...args))[0]!;
     const { workload, rounds, duration, passes } = plan();
-    const messages = (duration * 1000 * workload.connections) / workload.intervalMs!;
-    expect(messages * 0.01).toBeGreaterThanOrEqual(90);
-    expect(rounds).toBeGreaterThanOrEqual(8);
-    expect(passes).toBe(12);
-    expect(plan('--duration', '0.5', '--rounds', '2')).toMatchObject({ duration: 0.5, passes: 2, rounds: 2 });
+    const messages = (duration * 1000 * workload.connections) / workload.intervalMs! / passes;
+    expect(messages * 0.01).toBeGreaterThanOrEqual(2 * TOLD_BY);
+    expect(rounds * passes).toBeGreaterThanOrEqual(16);
+    expect(plan('--slice', '0.5').passes).toBe(duration / 0.5);
+    expect(plan('--duration', '3', '--rounds', '3')).toMatchObject({ duration: 3, passes: 2, rounds: 3 });
     expect(plan('--preset', 'smoke')).toMatchObject({ rounds: 1, duration: 0.2 });
     expect(makePlan(bench('echo'))[0]!.duration).toBe(bench('echo').preset.duration);
   });

@@ -15,6 +15,8 @@ export interface BenchOptions {
   rounds: number | undefined;
   /** By `--duration`: every workload measures so long in a round. */
   duration: number | undefined;
+  /** By `--slice`: so long are the slices of every workload. */
+  slice: number | undefined;
   stall: number;
   pin: boolean;
   client: 'auto' | 'c' | 'ts';
@@ -61,12 +63,12 @@ ${Object.entries(presets)
       `  ${name.padEnd(6)} ${preset.rounds} round${preset.rounds === 1 ? '' : 's'}, ${preset.warmup} s warm-up and ${preset.duration} s measured each, in slices of ${preset.slice} s`,
   )
   .join('\n')}
-  The core workloads, echo and pipelined, get all rounds, most others fewer; fairness gets more rounds, each four times as long, because
-  its percentiles need them. --rounds and --duration hold for every workload.
+  The core workloads, echo and pipelined, get all rounds, most others fewer; fairness gets few and long ones, in long slices, because
+  its percentiles need them. --rounds, --duration and --slice hold for every workload.
 
 --fail-if '<target>[/<target>] <workload>[.<metric>] <operator> <number>' (repeatable) makes the run end with code 1 if it is true of
 the median, or if there is nothing to judge by. With two targets their ratio within each pass of slices is judged (within each round
-for percentiles, start-up and memory), without a metric the workload's headline (messages per server CPU second; for idle bytes per connection, for fairness p99). Metrics: perCpuSecond rate
+for start-up, memory, and percentiles of slices with too few messages), without a metric the workload's headline (messages per server CPU second; for idle bytes per connection, for fairness p99). Metrics: perCpuSecond rate
 p50 p90 p99 p999 max cpuPerMessage floodRate memory startup bytesPerConnection (times in us, start-up in s).
   bench echo --fail-if 'registered/c-epoll echo < 0.95' --fail-if 'reactor/node-net echo < 1.45'
   bench fairness --fail-if 'reactor/c-epoll fairness > 1.25'
@@ -165,7 +167,6 @@ export function parseOptions(args: readonly string[]): Action {
         ...base,
         ...(raw.warmup === undefined ? {} : { warmup: raw.warmup }),
         ...(raw.duration === undefined ? {} : { duration: raw.duration }),
-        ...(raw.slice === undefined ? {} : { slice: raw.slice }),
       };
       action = {
         kind: 'bench',
@@ -176,6 +177,7 @@ export function parseOptions(args: readonly string[]): Action {
           preset,
           rounds: raw.rounds,
           duration: raw.duration,
+          slice: raw.slice,
           stall: raw.stall,
           pin: raw.pin,
           client: raw.client,
@@ -231,4 +233,11 @@ export function plannedRounds(workload: Workload, options: BenchOptions): number
 /** Seconds measured of each of its targets in a round. */
 export function plannedDuration(workload: Workload, { duration, preset }: BenchOptions): number {
   return duration ?? preset.duration * (preset.rounds === 1 ? 1 : (workload.durationTimes ?? 1));
+}
+
+/** Into how many slices that is cut. */
+export function plannedPasses(workload: Workload, options: BenchOptions): number {
+  const { slice, preset } = options;
+  const length = slice ?? preset.slice * (preset.rounds === 1 ? 1 : (workload.sliceTimes ?? 1));
+  return Math.max(1, Math.round(plannedDuration(workload, options) / length));
 }

@@ -16,14 +16,21 @@ export interface Workload {
   intervalMs?: number;
   /** What a server answers, at the least, before anything of it is measured: a JavaScript engine compiles what it has seen often. */
   warmMessages: number;
+  /**
+   * In how many loads, one after the other (= 2): ends of connections, and new ones behind them, are code too, and the first of them
+   * cost a JavaScript server what was compiled without them.
+   */
+  warmLoads?: number;
   /** The targets of a run without `--targets`. */
   targets: readonly string[];
   /** Whom the headline is set against, a column each. `--compare` goes by the last one. */
   baselines: readonly [string, ...string[]];
   /** Which part of the preset's rounds it gets: the core cells all of them. */
   roundShare: number;
-  /** A round measures so many times the preset's duration (= 1), where there is more than one. */
+  /** Where there is more than one round, it measures so many times the preset's duration (= 1), */
   durationTimes?: number;
+  /** in slices of so many times the preset's (= 1). */
+  sliceTimes?: number;
 }
 
 const styles = ['iterative', 'thread', 'thread-blocking', 'process', 'style-reactor'] as const;
@@ -93,12 +100,15 @@ export const workloads: readonly Workload[] = [
     pipeline: 1,
     frame: null,
     intervalMs: 3,
-    warmMessages: 4_000,
+    // A percentile is told by the few messages above it, and what an engine still compiles is among them: servers warm up for long, are
+    // few, and live long; a slice has fifty messages above its percentile, and there are enough of them for quartiles.
+    warmMessages: 20_000,
+    warmLoads: 6,
     targets: ['c-epoll', 'node-net', 'reactor', 'reactor-borrowed'],
     baselines: ['c-epoll'],
-    // A percentile is told by the few messages above it: rounds are long enough to have a hundred of them, and many enough for quartiles.
-    roundShare: 1.6,
-    durationTimes: 4,
+    roundShare: 0.4,
+    durationTimes: 16,
+    sliceTimes: 6,
   },
   {
     name: 'crowded',
@@ -191,11 +201,6 @@ export const presets = {
   },
 } as const satisfies Record<string, Preset>;
 
-/** Into how many slices a target's measured time of a round is cut. */
-export function passesOf({ duration, slice }: Pick<Preset, 'duration' | 'slice'>): number {
-  return Math.max(1, Math.round(duration / slice));
-}
-
 export type PresetName = keyof typeof presets;
 
 export interface Overrides {
@@ -233,6 +238,22 @@ export function parametersOf({ shape, connections, idle, size, pipeline, frame, 
     ...(shape === 'sessions' ? [`pipeline ${pipeline}`] : []),
     ...(shape === 'flood' ? [`a message each ${intervalMs} ms`] : []),
   ].join(', ');
+}
+
+/** How much of its load a fresh server has before anything of it is measured, besides the preset's seconds. */
+export interface WarmUp {
+  messages: number;
+  loads: number;
+}
+
+/** No warm-up sends more than this. */
+const WARM_BYTES = 2 ** 28;
+
+export function warmUpOf({ warmMessages, warmLoads = 2, size }: Workload, { warm }: Pick<Preset, 'warm'>): WarmUp {
+  // Large messages warm as much with fewer of them.
+  return warm
+    ? { messages: Math.ceil(Math.min(warmMessages, WARM_BYTES / size)), loads: warmLoads }
+    : { messages: 0, loads: 1 };
 }
 
 /** One round is one round, for every workload: it decides nothing. */

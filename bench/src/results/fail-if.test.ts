@@ -146,16 +146,27 @@ describe('the summary', () => {
     expect(ratio(own, 'echo', 'thread', 'c-epoll', headline('sessions'))).toMatchObject({ median: 0.25, count: 1 });
   });
 
-  it('percentiles are those of whole rounds, and compared by rounds: a slice has too few messages above them', () => {
-    const slow = (p99: number) => ({ latency: { ...load(1).latency, p99 } });
-    const of = (target: string, p99: number[], whole: number): Cell => ({
-      ...cell(target, 1, 1, slow(whole)),
-      slices: p99.map((value, index) => ({ pass: index + 1, position: 1, figures: figuresOf(load(1, slow(value))) })),
+  it('percentiles are those of whole rounds, and compared by rounds, where a slice has too few messages above them', () => {
+    const slow = (p99: number, count: number) => ({ latency: { ...load(1).latency, p99, count } });
+    const of = (target: string, p99: number[], whole: number, counts: number[]): Cell => ({
+      ...cell(target, 1, 1, slow(whole, 1e6)),
+      slices: p99.map((value, index) => ({
+        pass: index + 1,
+        position: 1,
+        figures: figuresOf(load(1, slow(value, counts[index]!))),
+      })),
     });
     const p99 = metricNamed('p99');
-    const own = [of('c-epoll', [10, 100], 90), of('reactor', [12, 120], 99)];
-    expect(valuesOf(own, 'echo', 'reactor', p99)).toEqual([99]);
-    expect(ratio(own, 'echo', 'reactor', 'c-epoll', p99)).toMatchObject({ median: 1.1, count: 1 });
+    const enough = [2500, 2500];
+    const base = of('c-epoll', [10, 100], 90, enough);
+    const told = [base, of('reactor', [12, 150], 99, enough)];
+    expect(valuesOf(told, 'echo', 'reactor', p99)).toEqual([12, 150]);
+    expect(ratio(told, 'echo', 'reactor', 'c-epoll', p99)).toMatchObject({ median: 1.35, count: 2 });
+    const tooFew = [base, of('reactor', [12, 150], 99, [2500, 2499])];
+    expect(valuesOf(tooFew, 'echo', 'reactor', p99)).toEqual([99]);
+    expect(ratio(tooFew, 'echo', 'reactor', 'c-epoll', p99)).toMatchObject({ median: 1.1, count: 1 });
+    // Always: nothing lies above the slowest.
+    expect(valuesOf(told, 'echo', 'reactor', metricNamed('max'))).toHaveLength(1);
     // The headline of a flood is such a one.
     expect(headline('flood')).toBe(p99);
   });

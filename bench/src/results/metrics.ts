@@ -6,16 +6,25 @@ export interface Metric {
   title: string;
   better: 'higher' | 'lower';
   shapes: readonly Shape[];
-  /** What a figure is the median of, and what ratios are paired by. Percentiles need all messages of a round. */
+  /** What a figure is the median of, and what ratios are paired by. */
   over: 'slice' | 'round';
+  /**
+   * Of a percentile: the share of the messages that lie above it, and tell it. Where a slice has enough of them it is one of slices,
+   * else of rounds.
+   */
+  tail?: number;
   /** `undefined` where the measurement does not tell. */
   of(load: Figures): number | undefined;
 }
 
 const active: readonly Shape[] = ['sessions', 'arrivals', 'datagrams'];
 const timed: readonly Shape[] = [...active, 'flood'];
-const latency = (name: 'p50' | 'p90' | 'p99' | 'p999' | 'max', title: string): Metric => ({
+/** So many messages above a percentile tell it. Fewer, and a time slice that the machine takes away decides about it. */
+export const TOLD_BY = 25;
+
+const latency = (name: 'p50' | 'p90' | 'p99' | 'p999' | 'max', title: string, tail?: number): Metric => ({
   name,
+  ...(tail === undefined ? {} : { tail }),
   title,
   better: 'lower',
   shapes: timed,
@@ -48,10 +57,10 @@ export const metrics: readonly Metric[] = [
     over: 'slice',
     of: (load) => load.messages / load.elapsedSeconds,
   },
-  latency('p50', 'median time to a reply, us'),
-  latency('p90', '90th percentile, us'),
-  latency('p99', '99th percentile, us'),
-  latency('p999', '99.9th percentile, us'),
+  latency('p50', 'median time to a reply, us', 0.5),
+  latency('p90', '90th percentile, us', 0.1),
+  latency('p99', '99th percentile, us', 0.01),
+  latency('p999', '99.9th percentile, us', 0.001),
   latency('max', 'slowest reply, us'),
   {
     name: 'cpuPerMessage',
@@ -106,6 +115,11 @@ export const metrics: readonly Metric[] = [
     of: (load) => load.startupSeconds,
   },
 ];
+
+/** Whether the metric of a slice means something by itself. */
+export function isTold({ over, tail }: Metric, slice: Figures): boolean {
+  return over === 'slice' || (tail !== undefined && slice.latency.count * tail >= TOLD_BY);
+}
 
 export function metricNamed(name: string): Metric {
   const found = metrics.find((metric) => metric.name === name);

@@ -1,7 +1,7 @@
 /** From the cells of a workload to the rows of its table: medians, and ratios paired within each pass of slices. */
 import type { Figures } from '../load/result.js';
 import type { Workload } from '../plan/workloads.js';
-import { headline, type Metric, metrics } from './metrics.js';
+import { headline, isTold, type Metric, metrics } from './metrics.js';
 import type { Cell } from './results.js';
 import { median, pairedRatios, type Spread, spread } from './statistics.js';
 
@@ -74,25 +74,23 @@ export function byRound(cells: readonly Cell[], workload: string, target: string
   );
 }
 
-/** The metric of each slice, by round and pass; empty where the target was measured in one go. */
+/** The metric of each slice, by round and pass; empty where the target was measured in one go, or a slice does not tell it. */
 export function bySlice(cells: readonly Cell[], workload: string, target: string, metric: Metric): Map<string, number> {
-  return keyed(
-    metric,
-    measured(cells, workload, target).flatMap(({ round, slices }) =>
-      slices.map(({ pass, figures }) => [`${round}.${pass}`, figures] as const),
-    ),
+  const slices = measured(cells, workload, target).flatMap(({ round, slices }) =>
+    slices.map(({ pass, figures }) => [`${round}.${pass}`, figures] as const),
   );
+  return keyed(metric, slices.every(([, figures]) => isTold(metric, figures)) ? slices : []);
 }
 
 /** All values of which the metric's absolute figure is the median. */
 export function valuesOf(cells: readonly Cell[], workload: string, target: string, metric: Metric): number[] {
-  const slices = metric.over === 'slice' ? [...bySlice(cells, workload, target, metric).values()] : [];
+  const slices = [...bySlice(cells, workload, target, metric).values()];
   return slices.length > 0 ? slices : [...byRound(cells, workload, target, metric).values()];
 }
 
 /**
- * The ratio of two targets by a metric, pass by pass; round by round where one of them was measured in one go, or where the metric needs
- * all messages of a round: the 99th percentile of a slice is told by a handful of them, and one stolen time slice decides about it.
+ * The ratio of two targets by a metric, pass by pass; round by round where one of them was measured in one go, or where their slices do
+ * not tell the metric.
  */
 export function ratio(
   cells: readonly Cell[],
@@ -101,7 +99,7 @@ export function ratio(
   baseline: string,
   metric: Metric,
 ): Spread | undefined {
-  const slices = metric.over === 'slice' ? bySlice(cells, workload, target, metric) : new Map<string, number>();
+  const slices = bySlice(cells, workload, target, metric);
   const baseSlices = bySlice(cells, workload, baseline, metric);
   if (slices.size > 0 && baseSlices.size > 0) return spread(pairedRatios(slices, baseSlices));
   return spread(pairedRatios(byRound(cells, workload, target, metric), byRound(cells, workload, baseline, metric)));
