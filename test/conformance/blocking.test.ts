@@ -10,6 +10,27 @@ import { accepted, digest, listening, owned, pair, pattern } from '../support/so
 import { abstractName } from '../support/unix.js';
 import { Log, rounds, thrown } from '../support/waiting.js';
 
+/** A process that exits while a thread of it is stuck in a blocking verb. */
+const STUCK = `
+  import { Worker } from 'node:worker_threads';
+  import { Reactor } from '@fdset/reactor';
+  new Reactor().close();
+  const source = \`
+    import { parentPort } from 'node:worker_threads';
+    import { Reactor } from '@fdset/reactor';
+    const reactor = new Reactor();
+    const listener = await reactor.listen({ host: '127.0.0.1', port: 0 });
+    const socket = await reactor.connect(listener.localAddress);
+    parentPort.postMessage('stuck');
+    socket.recvSync(Buffer.alloc(1));
+    parentPort.postMessage('never');\`;
+  const worker = new Worker(source, { eval: true });
+  process.on('exit', () => console.log(Date.now()));
+  worker.on('message', (text) => {
+    console.log(text);
+    setTimeout(() => process.exit(4), 30);
+  });`;
+
 describeBackends('blocking verbs', (stage) => {
   const check = stage.needs('blocking');
 
@@ -183,37 +204,25 @@ describeBackends('blocking verbs', (stage) => {
     expect(thrown(() => socket.sendAllSync('text' as never))).toMatchObject({ code: 'ERR_REACTOR_BUFFER' });
   });
 
-  check('a worker thread that is stuck in one ends at once when the process exits (97)', async () => {
-    const node = new NodeProcess(
-      `
-      import { Worker } from 'node:worker_threads';
-      import { Reactor } from '@fdset/reactor';
-      new Reactor().close();
-      const source = \`
-        import { parentPort } from 'node:worker_threads';
-        import { Reactor } from '@fdset/reactor';
-        const reactor = new Reactor();
-        const listener = await reactor.listen({ host: '127.0.0.1', port: 0 });
-        const socket = await reactor.connect(listener.localAddress);
-        parentPort.postMessage('stuck');
-        socket.recvSync(Buffer.alloc(1));
-        parentPort.postMessage('never');\`;
-      const worker = new Worker(source, { eval: true });
-      process.on('exit', () => console.log(Date.now()));
-      worker.on('message', (text) => {
-        console.log(text);
-        setTimeout(() => process.exit(4), 30);
-      });`,
-      { backend: stage.backend },
-    );
-    const { code, signal, lines, stderr } = await node.ended();
-    expect({ code, signal, stderr, lines: lines.slice(0, -1) }).toEqual({
-      code: 4,
-      signal: null,
-      stderr: '',
-      lines: ['stuck'],
-    });
-    // Woken, that is: a thread that nobody wakes looks up after 500 ms.
-    expect(Date.now() - Number(lines.at(-1))).toBeLessThan(300);
-  });
+  // Three processes, one after another.
+  check(
+    'a worker thread that is stuck in one ends at once when the process exits (97)',
+    { timeout: 24_000 },
+    async () => {
+      const took: number[] = [];
+      for (let i = 0; i < 3; i += 1) {
+        const node = new NodeProcess(STUCK, { backend: stage.backend });
+        const { code, signal, lines, stderr } = await node.ended();
+        took.push(Date.now() - Number(lines.at(-1)));
+        expect({ code, signal, stderr, lines: lines.slice(0, -1) }).toEqual({
+          code: 4,
+          signal: null,
+          stderr: '',
+          lines: ['stuck'],
+        });
+      }
+      // Woken, that is: a thread that nobody wakes looks up after 500 ms, each time. A busy machine makes single ones slow.
+      expect(Math.min(...took)).toBeLessThan(300);
+    },
+  );
 });

@@ -14,10 +14,15 @@ import { NetPeer, NetServer } from '../support/net-peer.js';
 import { runNode } from '../support/node-process.js';
 import { PythonPeer } from '../support/python-peer.js';
 import { owned, received, withPeer } from '../support/sockets.js';
-import { Log, once, rejection, rounds, thrown } from '../support/waiting.js';
+import { Log, once, rejection, rounds, thrown, until } from '../support/waiting.js';
 
-/** A port on which nobody listens: it was the system's choice a moment ago. */
-async function unusedPort(): Promise<number> {
+/** A port on which nobody listens, and that is held: a free one may be another process's listener a moment later. */
+function unusedPort(host = '127.0.0.1'): Promise<number> {
+  return PythonPeer.bind({ host });
+}
+
+/** A port that was free a moment ago, for those who bind to it themselves. */
+async function freePort(): Promise<number> {
   const { peer, address } = await PythonPeer.listen();
   await peer.do('close');
   return address.port;
@@ -189,7 +194,7 @@ describeBackends('connect', (stage) => {
   it('a connect from a given local address has it (64)', async () => {
     const reactor = stage.reactor();
     const server = await NetServer.listen();
-    const port = await unusedPort();
+    const port = await freePort();
     const localAddress = { host: '127.0.0.2', port };
     const socket = owned(await reactor.connect(server.address, { localAddress }));
     expect(socket.localAddress).toEqual(localAddress);
@@ -308,6 +313,7 @@ describeBackends('connect', (stage) => {
       { ...names('127.0.0.1', '::1'), attemptDelayMs: 0 },
     );
     socket.close();
+    await Promise.race([first.peers.reaches(1), second.peers.reaches(1)]);
     await rounds(10);
     const peers = [...first.peers.entries, ...second.peers.entries];
     expect(peers.length).toBeGreaterThanOrEqual(1);
@@ -319,7 +325,8 @@ describeBackends('connect', (stage) => {
 
   it('the families take turns, the first address’s family first; the error is the first attempt’s, with all in its cause', async () => {
     const reactor = stage.reactor();
-    const port = await unusedPort();
+    // Of both families, at all of their addresses.
+    const port = await unusedPort('::');
     const error = await rejection(
       reactor.connect({ host: 'many.test', port }, names('127.0.0.1', '127.0.0.2', '127.0.0.3', '::1')),
     );
@@ -398,7 +405,7 @@ describeBackends('connect', (stage) => {
 
   it('a socket that was connected with itself is refused, and closed', async () => {
     const reactor = stage.reactor();
-    const port = await unusedPort();
+    const port = await freePort();
     const address = { host: '127.0.0.1', port };
     const error = await rejection(reactor.connect(address, { localAddress: address }));
     expect(error).toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect', address: '127.0.0.1', port });
@@ -434,6 +441,8 @@ describeBackends('connect', (stage) => {
       expect(socket.connect(listener.localAddress as InetAddress)).toBe('connecting');
       reactor.selectSync([listener], [], []);
       listener.accept()?.reset();
+      const TCP_CLOSE = 7;
+      await until(() => socket.getOption('tcpInfo').state === TCP_CLOSE);
       const [, writable] = await reactor.select([], [socket], []);
       expect(writable).toEqual([socket]);
       expect(thrown(() => socket.finishConnect())).toMatchObject({ code: 'ECONNRESET', syscall: 'connect' });

@@ -350,8 +350,9 @@ describeBackends('connection end', (stage) => {
     void polite.ended.then(() => polite.end());
     connections[0]?.write(pattern(2 * MIB));
     const began = reactor.now();
-    await reactor.stop({ drainMs: 80 });
-    expect(reactor.now() - began).toBeGreaterThanOrEqual(79);
+    // Long enough for the polite one on a machine that is held up; the rude one takes all of it.
+    await reactor.stop({ drainMs: 1000 });
+    expect(reactor.now() - began).toBeGreaterThanOrEqual(999);
     expect(connections.map((connection) => connection.closed)).toEqual([true, true]);
     expect(listener.socket.closed).toBe(true);
     await Promise.all([polite.closed, rude.ended]);

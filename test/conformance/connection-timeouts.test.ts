@@ -5,7 +5,7 @@ import { describeBackends } from '../support/backends.js';
 import { closing, connected, recorder } from '../support/connections.js';
 import { NetServer } from '../support/net-peer.js';
 import { runNode } from '../support/node-process.js';
-import { delay, Log, once, rejection, thrown, until } from '../support/waiting.js';
+import { delay, Log, once, rejection, rounds, thrown } from '../support/waiting.js';
 
 function expectTimeout(info: CloseInfo, syscall: string, what: RegExp): void {
   expect(info.by).toBe('error');
@@ -19,15 +19,20 @@ describeBackends('connection timeouts', (stage) => {
     const reactor = stage.reactor();
     const began = performance.now();
     const calls = new Log<string>();
-    const { connection, peer } = await connected(
+    const infos = new Log<CloseInfo>();
+    const { peer } = await connected(
       reactor,
       {
         error: (_, error) => calls.add(`error ${(error as SocketError).code}`),
-        close: (_, info) => calls.add(info.by),
+        close(_, info) {
+          calls.add(info.by);
+          infos.add(info);
+        },
       },
       { idleMs: 100 },
     );
-    expectTimeout(await closing(connection), 'recv', /nothing was received or sent for 100 ms/);
+    await infos.reaches(1);
+    expectTimeout(infos.entries[0] as CloseInfo, 'recv', /nothing was received or sent for 100 ms/);
     expect(performance.now() - began).toBeGreaterThanOrEqual(99);
     expect(calls.entries).toEqual(['error ETIMEDOUT', 'error']);
     await peer.ended;
@@ -53,15 +58,24 @@ describeBackends('connection timeouts', (stage) => {
 
   it('a listener of timeout keeps it alive too, and a handler that closes in timeout is told no error', async () => {
     const reactor = stage.reactor();
-    const { connection } = await connected(reactor, {}, { idleMs: 60 });
     const heard = new Log<string>();
-    connection.on('error', () => heard.add('error'));
-    connection.on('timeout', () => {
-      heard.add('timeout');
-      connection.destroy();
-    });
-    const info = await closing(connection);
-    expect(info).toEqual({ by: 'local' });
+    const infos = new Log<CloseInfo>();
+    await connected(
+      reactor,
+      {
+        open(connection) {
+          connection.on('error', () => heard.add('error'));
+          connection.on('timeout', () => {
+            heard.add('timeout');
+            connection.destroy();
+          });
+          connection.on('close', (info) => infos.add(info));
+        },
+      },
+      { idleMs: 60 },
+    );
+    await infos.reaches(1);
+    expect(infos.entries).toEqual([{ by: 'local' }]);
     await delay(100);
     const { turns } = reactor.metrics;
     await delay(200);
@@ -69,17 +83,30 @@ describeBackends('connection timeouts', (stage) => {
     expect(reactor.metrics.turns - turns, 'nothing of it is left in the wheel').toBeLessThanOrEqual(1);
   });
 
-  it('what is received and what is sent both put it off (84)', async () => {
-    const reactor = stage.reactor();
-    const told = recorder();
-    const { connection, peer } = await connected(reactor, told.handler, { idleMs: 300 });
-    for (let i = 0; i < 8; i += 1) {
-      if (i % 2 === 0) peer.write('x');
-      else connection.write('y');
+  it.each(['received', 'sent'] as const)('what is %s puts it off (84)', async (way) => {
+    const heard = new Log<void>();
+    const idle = new Log<number>();
+    let latest = performance.now();
+    const { connection, peer } = await connected(
+      stage.reactor(),
+      { data: () => heard.add(), timeout: () => idle.add(performance.now() - latest) },
+      { idleMs: 300 },
+    );
+    for (let i = 1; i <= 4; i += 1) {
+      const began = performance.now();
+      if (way === 'received') {
+        peer.write('x');
+        await heard.reaches(i);
+      } else {
+        connection.write('y');
+        await connection.flushed();
+      }
+      latest = began;
       await delay(100);
-      expect(told.calls.entries).not.toContain('timeout');
     }
-    await until(() => told.calls.entries.includes('timeout'));
+    await idle.reaches(1);
+    // Also where the process was held up for longer than that between two of them.
+    expect(Math.min(...idle.entries)).toBeGreaterThanOrEqual(299);
   });
 
   it('setIdleTimeout counts from now, sets another time, and 0 ends it', async () => {
@@ -102,7 +129,8 @@ describeBackends('connection timeouts', (stage) => {
   it('no timeout comes after close, and none is left waiting (84)', async () => {
     const reactor = stage.reactor();
     const told = recorder();
-    const { connection, peer } = await connected(reactor, told.handler, { idleMs: 60 });
+    const { connection, peer } = await connected(reactor, told.handler, { idleMs: 60_000 });
+    connection.setIdleTimeout(60);
     connection.destroy();
     connection.setIdleTimeout(50);
     await peer.ended;
@@ -126,10 +154,11 @@ describeBackends('connection timeouts', (stage) => {
   it('a blocked loop is no idle peer: what has arrived meanwhile counts', async () => {
     const reactor = stage.reactor();
     const told = recorder();
-    const { peer } = await connected(reactor, told.handler, { idleMs: 200 });
-    await delay(50);
+    const { connection, peer } = await connected(reactor, told.handler);
+    connection.setIdleTimeout(200);
     peer.write('in time');
-    await new Promise((resolve) => setImmediate(resolve));
+    // In memory a peer's bytes leave with the turn of its reactor.
+    if (stage.backend === 'simulated') await rounds(1);
     const until = performance.now() + 400;
     while (performance.now() < until);
     await told.calls.reaches(2);
@@ -138,55 +167,81 @@ describeBackends('connection timeouts', (stage) => {
 
   it('readMs ends a connection that reads and is sent nothing, not one that is paused', async () => {
     const reactor = stage.reactor();
-    const { connection, peer } = await connected(reactor, { data: () => {}, timeout: () => {} }, { readMs: 150 });
-    connection.pause();
+    const heard = new Log<void>();
+    const silent = new Log<number>();
+    let latest = 0;
+    const { connection, peer } = await connected(
+      reactor,
+      {
+        open: (fresh) => fresh.pause(),
+        data: () => heard.add(),
+        timeout: () => {},
+        close: () => silent.add(performance.now() - latest),
+      },
+      { readMs: 150 },
+    );
     await delay(300);
     expect(connection.closed).toBe(false);
+    const closed = closing(connection);
+    latest = performance.now();
     connection.resume();
-    const began = performance.now();
-    for (let i = 0; i < 4; i += 1) {
+    for (let i = 1; i <= 4; i += 1) {
+      const began = performance.now();
       peer.write('x');
+      await Promise.race([heard.reaches(i), silent.reaches(1)]);
+      if (silent.entries.length > 0) break;
+      latest = began;
       await delay(75);
     }
-    expect(connection.closed).toBe(false);
     connection.write('what we send is no reading');
-    expectTimeout(await closing(connection), 'recv', /nothing was received for 150 ms/);
-    expect(performance.now() - began).toBeGreaterThanOrEqual(300);
-    await peer.ended;
+    expectTimeout(await closed, 'recv', /nothing was received for 150 ms/);
+    // Also where the process was held up for longer than that between two of them.
+    expect(silent.entries[0]).toBeGreaterThanOrEqual(149);
+    // Reset, where a byte has come too late to be read.
+    await Promise.race([peer.ended, peer.closed]);
     peer.end();
   });
 
   it('writeMs ends a connection whose peer takes nothing, and not one that is slow', async () => {
     const reactor = stage.reactor();
+    const stuck = new Log<number>();
+    let latest = 0;
     const { connection, peer } = await connected(
       reactor,
-      { timeout: () => {} },
+      { timeout: () => {}, close: () => stuck.add(performance.now() - latest) },
       { writeMs: 250, maxBufferedBytes: 64 * 1024 * 1024, paused: true },
     );
     await delay(350);
     expect(connection.closed, 'with nothing queued there is no clock').toBe(false);
+    const closed = closing(connection);
+    latest = performance.now();
     connection.write(Buffer.alloc(32 * 1024 * 1024));
-    for (let i = 0; i < 4; i += 1) {
+    const flushed = rejection(connection.flushed());
+    for (let i = 0; i < 4 && !connection.closed; i += 1) {
       await delay(120);
-      // A little at a time, far from all of it.
-      for (let taken = 0; taken < 2 * 1024 * 1024; ) {
+      const began = performance.now();
+      const queued = connection.bufferedBytes;
+      // A little at a time, far from all of it, until some of it has left.
+      for (let taken = 0; taken < 2 * 1024 * 1024 || connection.bufferedBytes === queued; ) {
+        if (connection.closed) break;
         const chunk = peer.socket.read() as Buffer | null;
-        if (chunk === null) await once(peer.socket, 'readable');
+        if (chunk === null) await Promise.race([once(peer.socket, 'readable'), stuck.reaches(1)]);
         else taken += chunk.length;
       }
-      expect(connection.closed).toBe(false);
+      if (!connection.closed) latest = began;
     }
-    const flushed = rejection(connection.flushed());
-    expectTimeout(await closing(connection), 'send', /no queued byte has left for 250 ms/);
+    expectTimeout(await closed, 'send', /no queued byte has left for 250 ms/);
+    // Also where the process was held up for longer than that between two of them.
+    expect(stuck.entries[0]).toBeGreaterThanOrEqual(249);
     expect((await flushed).code).toBe('ETIMEDOUT');
   });
 
   it('the timeouts of an opened connection are those of its options', async () => {
     const reactor = stage.reactor();
     const server = await NetServer.listen();
-    const connection = await reactor.open(server.address, { idleMs: 60 });
+    const closed = closing(await reactor.open(server.address, { idleMs: 60 }));
     const peer = await server.next();
-    expectTimeout(await closing(connection), 'recv', /60 ms/);
+    expectTimeout(await closed, 'recv', /60 ms/);
     await peer.ended;
     peer.end();
   });

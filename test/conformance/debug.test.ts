@@ -24,6 +24,8 @@ function spin(ms: number): void {
   while (performance.now() < end);
 }
 
+/** What warns of everything but slow handlers: where the process is held up, any handler is one. */
+const DEBUG = { debug: { slowHandlerMs: 3_600_000 } };
 /** A limit that no handler of a test comes near unless it spins, also on a busy machine. */
 const LIMIT = { debug: { slowHandlerMs: 150 } };
 const SLOW_MS = 160;
@@ -31,7 +33,7 @@ const SLOW_MS = 160;
 describeBackends('debug', (stage) => {
   it('a verb on a closed socket throws EBADF with the stack of the close as its cause, and warns once (100)', async () => {
     const warned = warnings();
-    const [socket] = await pair(stage.reactor({ debug: true }));
+    const [socket] = await pair(stage.reactor(DEBUG));
     function whoClosesIt(): void {
       socket.close();
     }
@@ -58,7 +60,7 @@ describeBackends('debug', (stage) => {
 
   it('to register a closed socket is a use after close (100)', async () => {
     const warned = warnings();
-    const reactor = stage.reactor({ debug: true });
+    const reactor = stage.reactor(DEBUG);
     const [socket] = await pair(reactor);
     socket.reset();
     const error = thrown(() => reactor.register(socket, WRITABLE, () => {}));
@@ -70,7 +72,7 @@ describeBackends('debug', (stage) => {
 
   it('a second close warns with the stack of the first, and does nothing (100)', async () => {
     const warned = warnings();
-    const [socket] = await pair(stage.reactor({ debug: true }));
+    const [socket] = await pair(stage.reactor(DEBUG));
     function theFirst(): void {
       socket.close();
     }
@@ -84,7 +86,7 @@ describeBackends('debug', (stage) => {
 
   it('a write to a closed connection warns that the data is dropped, and says who closed it (100)', async () => {
     const warned = warnings();
-    const { connection, peer } = await connected(stage.reactor({ debug: true }), { data() {} });
+    const { connection, peer } = await connected(stage.reactor(DEBUG), { data() {} });
     const gone = closing(connection);
     peer.end();
     await gone;
@@ -99,7 +101,7 @@ describeBackends('debug', (stage) => {
   it('a write after end is an error of the connection, as without debug (100)', async () => {
     const warned = warnings();
     const errors = new Log<string | undefined>();
-    const { connection, peer } = await connected(stage.reactor({ debug: true }), {
+    const { connection, peer } = await connected(stage.reactor(DEBUG), {
       data() {},
       error: (_connection, error) => errors.add((error as NodeJS.ErrnoException).code),
     });
@@ -113,7 +115,7 @@ describeBackends('debug', (stage) => {
 
   it('a connection that its user closes twice warns once (100)', async () => {
     const warned = warnings();
-    const { connection } = await connected(stage.reactor({ debug: true }), { data() {} });
+    const { connection } = await connected(stage.reactor(DEBUG), { data() {} });
     connection.reset();
     connection.destroy();
     await connection.close();
@@ -125,7 +127,7 @@ describeBackends('debug', (stage) => {
 
   it('whoever closes a connection that its peer has closed closes it once', async () => {
     const warned = warnings();
-    const { connection, peer } = await connected(stage.reactor({ debug: true }), { data() {} });
+    const { connection, peer } = await connected(stage.reactor(DEBUG), { data() {} });
     const gone = closing(connection);
     peer.reset();
     await gone;
@@ -136,7 +138,7 @@ describeBackends('debug', (stage) => {
 
   it('what the reactor itself closes warns of nothing: connects, resets, listeners, stop', async () => {
     const warned = warnings();
-    const reactor = stage.reactor({ debug: true });
+    const reactor = stage.reactor(DEBUG);
     const aborted = AbortSignal.abort();
     const server = await NetServer.listen();
     await rejection(reactor.connect(server.address, { signal: aborted }));

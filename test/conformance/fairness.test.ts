@@ -145,7 +145,7 @@ describeBackends('fairness', (stage) => {
   });
 
   it('the event budget holds for each turn, and what is left over is not lost', async () => {
-    const reactor = stage.reactor({ eventBudget: 3 });
+    const reactor = stage.reactor({ eventBudget: 3, turnBudgetMs: 5000 });
     const sockets = (await pairs(reactor, 10)).map(([client]) => client);
     const turns = new Log<number>();
     for (const socket of sockets)
@@ -307,7 +307,8 @@ describeBackends('fairness', (stage) => {
   stage.needs('rawDescriptors')(
     'who sends little while a flooding connection is received for is served before that is answered',
     async () => {
-      const reactor = stage.reactor();
+      // However long the machine takes for it: the time of the turn is not to end it.
+      const reactor = stage.reactor({ turnBudgetMs: 5000 });
       const [[flooding, flooded], [client, quiet]] = (await pairs(reactor, 2)) as [[Socket, Socket], [Socket, Socket]];
       const into = Buffer.alloc(LARGEST_READ);
       const done = new Log<{ answered: number; turns: number }>();
@@ -422,7 +423,7 @@ describeBackends('fairness', (stage) => {
 
   for (const byteBudget of [LARGEST_READ / 4, 4 * LARGEST_READ]) {
     it(`beside one that floods, a ready socket waits a byte budget of ${byteBudget} and one more turn at the most (42)`, async () => {
-      const reactor = stage.reactor({ byteBudget });
+      const reactor = stage.reactor({ byteBudget, turnBudgetMs: 5000 });
       const waits = await waitsBesideFloods(reactor, 1, 50);
       expect(Math.max(...waits.map(({ bytes }) => bytes))).toBeLessThanOrEqual(byteBudget + LARGEST_READ);
       // The turn that the budget has ended, and the one that goes on with what it left over.
@@ -433,7 +434,7 @@ describeBackends('fairness', (stage) => {
   it('beside several that flood, a ready socket waits for each of them twice at the most (42)', async () => {
     const floods = 4;
     // Each turn ends after a single one of them, so that a round of all takes as many turns.
-    const reactor = stage.reactor({ byteBudget: 1 });
+    const reactor = stage.reactor({ byteBudget: 1, turnBudgetMs: 5000 });
     const waits = await waitsBesideFloods(reactor, floods, 50);
     expect(Math.max(...waits.map((wait) => wait.floods))).toBeLessThanOrEqual(2);
     expect(Math.max(...waits.map(({ turns }) => turns))).toBeLessThanOrEqual(2 * floods + 1);

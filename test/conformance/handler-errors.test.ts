@@ -20,14 +20,16 @@ const FAILING_BATCH = (options: string, throwing: string) => `
   sockets.forEach((socket, i) => reactor.register(socket, WRITABLE, (_socket, _readiness, registration) => {
     calls += 1;
     console.log('call ' + calls);
+    if (calls === 3) setTimeout(finish, 50);
     registration.modify(0);
     if (i === 1) ${throwing};
   }));
-  setTimeout(() => {
+  // Not by a timer from the beginning: of a process that is held up it would come first.
+  function finish() {
     console.log('closed ' + sockets.map((socket) => socket.closed).join());
     for (const socket of sockets) socket.close();
     listener.close();
-  }, 50);
+  }
 `;
 
 describeBackends('handler errors', (stage) => {

@@ -380,8 +380,10 @@ describeBackends('listen and accept', (stage) => {
       const files = [];
       process.stdin.on('data', (line) => {
         const { turns, acceptFailures, shed } = reactor.metrics;
-        if (String(line).startsWith('free')) for (const file of files.splice(0)) closeSync(file);
-        else console.log(JSON.stringify({ turns, acceptFailures, shed }));
+        if (String(line).startsWith('free')) {
+          for (const file of files.splice(0)) closeSync(file);
+          console.log('freed');
+        } else console.log(JSON.stringify({ turns, acceptFailures, shed }));
       });
       await new Promise(setImmediate);
       try { for (;;) files.push(openSync('/dev/null')); } catch { closeSync(files.pop()); closeSync(files.pop()); }
@@ -409,6 +411,7 @@ describeBackends('listen and accept', (stage) => {
     await delay(350);
     expect((await metrics(6)).turns - before.turns).toBeLessThanOrEqual(8);
     server.child.stdin?.write('free\n');
+    expect(await server.line(7)).toBe('freed');
     const last = await NetPeer.connect(address);
     last.write('served');
     expect((await last.receives(6)).toString()).toBe('served');

@@ -15,10 +15,15 @@ interface Multicast {
   readonly device: string;
 }
 
-/** Groups of the host's own scope: what is sent to them leaves no host (RFC 4291 2.7: ff01). */
+/**
+ * Groups of the host's own scope: what is sent to them leaves no host (RFC 4291 2.7: ff01). They are this process's own: a
+ * socket that has left a group hears it as long as any other one of the host is in it (ip(7), IP_MULTICAST_ALL).
+ */
+const [HIGH, LOW] = [(process.pid >> 8) & 255, process.pid & 255];
+const LOW16 = (process.pid & 0xffff).toString(16);
 const GROUPS = {
-  ipv4: { group: '239.255.77.7', other: '239.255.77.8' },
-  ipv6: { group: 'ff01::4d:7', other: 'ff01::4d:8' },
+  ipv4: { group: `239.255.${HIGH}.${LOW}`, other: `239.254.${HIGH}.${LOW}` },
+  ipv6: { group: `ff01::4d:${LOW16}`, other: `ff01::4e:${LOW16}` },
 };
 
 function loopback(): string {

@@ -22,6 +22,14 @@ def listen(host="127.0.0.1", backlog=16):
     return {"port": listener.getsockname()[1]}
 
 
+def bind(host="127.0.0.1"):
+    """A port that is taken, and on which nobody listens."""
+    global listener
+    listener = socket.socket(family(host))
+    listener.bind((host, 0))
+    return {"port": listener.getsockname()[1]}
+
+
 def listen_at(path, backlog=16):
     global listener
     listener = socket.socket(socket.AF_UNIX)
@@ -99,7 +107,7 @@ def segments():
     return {"in": struct.unpack_from("I", info, 152)[0]}
 
 
-VERBS = {f.__name__: f for f in (listen, listen_at, accept, connect, send, urgent, recv, exactly, drain, shutdown, reset, close, segments)}
+VERBS = {f.__name__: f for f in (listen, bind, listen_at, accept, connect, send, urgent, recv, exactly, drain, shutdown, reset, close, segments)}
 
 for line in sys.stdin:
     given = json.loads(line)

@@ -70,6 +70,11 @@ export class PythonPeer {
     return { peer, address: { host: options.host ?? '127.0.0.1', port } };
   }
 
+  /** A port on which nobody listens, and which nobody else can take before the test is over. */
+  static async bind(options: { host?: string } = {}): Promise<number> {
+    return ((await new PythonPeer().do('bind', options)) as { port: number }).port;
+  }
+
   /** Has the peer do one thing, and gives its answer. An exception of Python is an error. */
   async do(verb: string, values: Record<string, unknown> = {}): Promise<Answer> {
     const answer = await this.#doer.do(verb, values);

@@ -34,6 +34,8 @@ export class ScriptedPeer {
     switch (verb) {
       case 'listen':
         return this.#listen(values);
+      case 'bind':
+        return this.#bind(values);
       case 'listen_at':
         return this.#listenAt(values);
       case 'accept':
@@ -66,10 +68,15 @@ export class ScriptedPeer {
     return this.#socket as Socket;
   }
 
-  #listen({ host = '127.0.0.1', backlog = 16 }: { host?: string; backlog?: number }): Answer {
+  #listen({ backlog = 16, ...options }: { host?: string; backlog?: number }): Answer {
+    const bound = this.#bind(options);
+    this.#listener?.listen(backlog);
+    return bound;
+  }
+
+  #bind({ host = '127.0.0.1' }: { host?: string }): Answer {
     this.#listener = this.#reactor.socket({ family: host.includes(':') ? 'ipv6' : 'ipv4' });
     this.#listener.bind({ host, port: 0 });
-    this.#listener.listen(backlog);
     return { port: (this.#listener.localAddress as { port: number }).port };
   }
 

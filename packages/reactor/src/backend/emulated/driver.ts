@@ -107,7 +107,7 @@ export class EmulatedDriver implements Driver {
 
   readonly #onImmediate = (): void => {
     this.#immediate = null;
-    // What it was armed for may be gone: served by a turn that the timer started, or closed.
+    // What it was armed for may be gone: read or closed by others meanwhile, or a deadline that was put off.
     if (this.#posted || this.#demultiplexer!.live > 0 || this.#deadline <= performance.now()) this.#turn();
     else this.#setTimer();
   };
@@ -115,7 +115,9 @@ export class EmulatedDriver implements Driver {
   readonly #onTimer = (): void => {
     this.#timer = null;
     this.#timerAt = Infinity;
-    if (this.#deadline <= performance.now()) this.#turn();
+    // Not at once: libuv runs timers before it polls. Where the loop was held up, what has arrived meanwhile comes first,
+    // as the order of a turn promises, and a peer that has sent in time is not taken for silent.
+    if (this.#deadline <= performance.now()) this.#arm();
     else this.#setTimer();
   };
 
