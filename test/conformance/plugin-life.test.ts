@@ -227,7 +227,7 @@ describeBackends('the life of plugins', (stage) => {
     },
   );
 
-  it('a held open and a held finish that nobody goes on with end the connection', { timeout: 15_000 }, async () => {
+  it('a held open and a held finish that nobody goes on with end the connection', { timeout: 30_000 }, async () => {
     const reactor = stage.reactor();
     const errors = new Log<string>();
     const tell = { error: (_connection: Connection | undefined, error: Error) => errors.add(error.message) };

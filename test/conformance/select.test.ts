@@ -1,12 +1,12 @@
 /** select(2) as a promise, and selectSync: items 23-31. */
 import { spawn } from 'node:child_process';
-import { READABLE, type Socket, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
+import { MSG_PEEK, READABLE, type Socket, WOULD_BLOCK, WRITABLE } from '@fdset/reactor';
 import { expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
 import { connected, recorder } from '../support/connections.js';
 import { runNode } from '../support/node-process.js';
-import { arrived, filled, listening, owned, pair, pairs, withPeer } from '../support/sockets.js';
+import { arrived, filledUp, listening, owned, pair, pairs, withPeer } from '../support/sockets.js';
 import { delay, Log, once, rejection, rounds, thrown } from '../support/waiting.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -104,7 +104,7 @@ describeBackends('select', (stage) => {
     expect(await selected).toEqual([[socket], [], []]);
   });
 
-  it.each([0.3, 1000, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 30 * DAY_MS])(
+  it.each([0.3, 60_000, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 30 * DAY_MS])(
     'a select of %d ms finds what comes before its time, and an abort ends it (25, 28)',
     async (timeoutMs) => {
       const reactor = stage.reactor();
@@ -126,12 +126,22 @@ describeBackends('select', (stage) => {
   it('a select whose time passed while the thread was busy still finds what is ready (25)', async () => {
     const reactor = stage.reactor();
     const { socket, peer } = await withPeer(reactor);
-    const waiting = reactor.select([socket], [], [], 5);
-    await rounds(2);
+    let waiting: Promise<unknown>;
+    let over: boolean;
+    do {
+      // Anew, where the machine has let the time pass before there was anything to find.
+      over = false;
+      waiting = reactor.select([socket], [], [], 5).finally(() => {
+        over = true;
+      });
+      await rounds(2);
+    } while (over);
     peer.write('x');
     // The emulated backend hears of it in the loop's next round, the kernel has it at once; the timer is overdue in both.
-    if (stage.backend === 'kernel') await arrived(socket, 1).then(() => busy(20));
-    else reactor.post(() => busy(20));
+    if (stage.backend === 'kernel') {
+      while (socket.recv(Buffer.alloc(1), 0, 1, MSG_PEEK) === WOULD_BLOCK);
+      busy(20);
+    } else reactor.post(() => busy(20));
     expect(await waiting).toEqual(stage.backend === 'kernel' ? [[socket], [], []] : expect.anything());
     expect(await reactor.select([socket], [], [], 5000)).toEqual([[socket], [], []]);
   });
@@ -177,16 +187,23 @@ describeBackends('select', (stage) => {
     const { lines, code } = await runNode(
       `
       import { Reactor } from '@fdset/reactor';
-      process.on('uncaughtException', (error) => console.log('uncaught ' + error.message));
-      process.on('SIGUSR2', () => console.log('heard'));
+      const told = new Promise((resolve) => process.on('uncaughtException', (error) => {
+        console.log('uncaught ' + error.message);
+        resolve();
+      }));
+      process.on('SIGUSR2', () => {
+        console.log('heard');
+        setTimeout(() => process.kill(process.pid, 'SIGWINCH'), 30);
+      });
       process.on('SIGWINCH', () => { throw new Error('of the signal'); });
       const reactor = new Reactor();
       const listener = await reactor.listen({ host: '127.0.0.1', port: 0 });
       const began = performance.now();
       setTimeout(() => process.kill(process.pid, 'SIGUSR2'), 30);
-      setTimeout(() => process.kill(process.pid, 'SIGWINCH'), 60);
-      const selected = await reactor.select([listener], [], [listener], 200);
-      console.log(JSON.stringify(selected), performance.now() - began >= 199);`,
+      const selected = reactor.select([listener], [], [listener], 200)
+        .then((sets) => [JSON.stringify(sets), performance.now() - began >= 199]);
+      await told;
+      console.log(...(await selected));`,
       { backend: stage.backend },
     );
     expect({ lines, code }).toEqual({ lines: ['heard', 'uncaught of the signal', '[[],[],[]] true'], code: 0 });
@@ -398,9 +415,7 @@ describeBackends('select', (stage) => {
   it('a loop that waits for room to write goes on as soon as there is room', async () => {
     const reactor = stage.reactor();
     const [client, server] = await pair(reactor);
-    let taken = filled(client);
-    // The receiver's buffer grows while it is filled, and Node's queue moves into it later.
-    while ((await reactor.select([], [client], [], 10))[1].length > 0) taken += filled(client);
+    const taken = await filledUp(reactor, client);
     const waiting = reactor.select([], [client], []);
     const into = Buffer.alloc(65536);
     let read = 0;

@@ -47,6 +47,15 @@ const { port } = listener.localAddress;
 const descriptors = (pid = 'self') => readdirSync(`/proc/${pid}/fd`).length;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** What has ended is closed a moment later, by a process that may have to wait for the processor: longer than this it is a leak. */
+const SETTLE_MS = 5000;
+
+/** Waits until it holds, and no longer than so many ms. */
+async function within(ms, holds) {
+  const deadline = performance.now() + ms;
+  while (!holds() && performance.now() < deadline) await sleep(10);
+}
+
 /** Whatever goes wrong is an end with 1 and a sentence. */
 function check(holds, what) {
   if (holds) return;
@@ -148,7 +157,8 @@ async function handOver(total, start) {
     // The first batch has made the channel.
     before ??= { here: descriptors(), there: taker.descriptors() };
   }
-  await sleep(50);
+  const settled = () => descriptors() <= before.here && taker.descriptors() <= before.there;
+  await within(SETTLE_MS, settled);
   check(descriptors() <= before.here, `${descriptors() - before.here} descriptors are left here`);
   check(taker.descriptors() <= before.there, `${taker.descriptors() - before.there} descriptors are left there`);
   await taker.end();
@@ -208,7 +218,7 @@ await handOver(processes, startProcess);
 if (kills > 0) await killOne();
 const before = descriptors();
 for (let done = 1; done < kills; done += 2) await Promise.all([killOne(), done + 1 < kills ? killOne() : null]);
-await sleep(50);
+await within(SETTLE_MS, () => descriptors() <= before);
 check(descriptors() <= before, `${descriptors() - before} descriptors are left of those that were killed`);
 console.log(
   JSON.stringify({ threads, processes, kills, ...outcomes, seconds: Math.round((performance.now() - began) / 1000) }),

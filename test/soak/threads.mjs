@@ -38,6 +38,7 @@ const ENDS = ['idle', 'turning', 'blocked', 'exit', 'return'].filter(
 const keeper = values.reactor ? new (await import('@fdset/reactor')).Reactor() : null;
 const descriptors = () => readdirSync('/proc/self/fd').length;
 const threads = () => readdirSync('/proc/self/task').length;
+const held = () => ({ descriptors: descriptors(), threads: threads() });
 const residentMiB = () => {
   globalThis.gc?.();
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
@@ -81,19 +82,27 @@ async function lane() {
 /** One thread of each end opens all that is opened once; a long run takes five, for the allocator and Node's pools to be as large as they become. */
 const warmUp = ENDS.length * (total < 100 ? 1 : 5);
 for (let i = 0; i < warmUp; i += 1) await run(ENDS[i % ENDS.length]);
-const before = { descriptors: descriptors(), threads: threads(), residentMiB: residentMiB() };
+// Once they stay the same: what of the warm-up is still being closed would be counted as there, and be missed later.
+let before = held();
+for (let same = 0; same < 10; ) {
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const now = held();
+  same = now.descriptors === before.descriptors && now.threads === before.threads ? same + 1 : 0;
+  before = now;
+}
+const residentBefore = residentMiB();
 await Promise.all(Array.from({ length: parallel }, lane));
 // The last of them are still being closed.
 const deadline = performance.now() + 5000;
-while ((descriptors() > before.descriptors || threads() > before.threads) && performance.now() < deadline)
+while ((held().descriptors > before.descriptors || held().threads > before.threads) && performance.now() < deadline)
   await new Promise((resolve) => setTimeout(resolve, 20));
 const report = {
   threads: finished,
   ends,
   descriptorGrowth: descriptors() - before.descriptors,
   threadGrowth: threads() - before.threads,
-  grownMiB: Math.round(residentMiB() - before.residentMiB),
-  kibPerThread: Math.round(((residentMiB() - before.residentMiB) * 1024) / finished),
+  grownMiB: Math.round(residentMiB() - residentBefore),
+  kibPerThread: Math.round(((residentMiB() - residentBefore) * 1024) / finished),
 };
 console.log(JSON.stringify(report));
 keeper?.close();

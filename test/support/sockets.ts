@@ -103,6 +103,16 @@ export function filled(socket: Socket): number {
   }
 }
 
+/**
+ * The same until there is no room for a while, although nobody reads: what was sent leaves the sender's buffer later, where
+ * the system delivers it later; the receiver's buffer grows while it is filled; and a peer by node:net has one of its own.
+ */
+export async function filledUp(reactor: Reactor, socket: Socket): Promise<number> {
+  let total = filled(socket);
+  while ((await reactor.select([], [socket], [], 10))[1].length > 0) total += filled(socket);
+  return total;
+}
+
 /** Bytes in which every position can be told from its neighbours. */
 export function pattern(bytes: number): Buffer {
   const made = Buffer.alloc(bytes);

@@ -35,7 +35,9 @@ describeBackends(
       const { code, stdout, stderr } = await soak('--threads', '30', '--backend', stage.backend, '--quiet', ...args);
       expect(stderr).toBe('');
       const report = JSON.parse(stdout) as Report;
-      expect(report).toMatchObject({ threads: 30, descriptorGrowth: 0, threadGrowth: 0 });
+      expect(report).toMatchObject({ threads: 30 });
+      // Below 0 where the end of one before was seen late: each of the thirty that leaves something would be one more.
+      expect(Math.max(report.descriptorGrowth, report.threadGrowth)).toBeLessThanOrEqual(0);
       expect(Math.min(...Object.values(report.ends))).toBeGreaterThan(0);
       expect(code).toBe(0);
     });
