@@ -151,14 +151,16 @@ describeBackends(
 
     it('a client that goes in the middle ends its own request only', async () => {
       const aborted = new Log<string>();
+      const asked = new Log<string>();
       const { address, open } = await fedServer(stage.reactor(), (request, response) => {
-        if (request.url === '/slow') response.once('close', () => aborted.add('close'));
-        else response.end('fine');
+        if (request.url === '/slow') {
+          response.once('close', () => aborted.add('close'));
+          asked.add('/slow');
+        } else response.end('fine');
       });
       const rude = await NetPeer.connect(address);
       rude.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n');
-      await until(() => open() === 1);
-      await delay(20);
+      await asked.reaches(1);
       rude.reset();
       await aborted.reaches(1);
       expect((await fetched({ ...address, agent: false })).body.toString()).toBe('fine');
