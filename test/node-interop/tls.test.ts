@@ -228,7 +228,15 @@ describeBackends(
         open: (connection) => void server.emit('connection', connection.toDuplex()),
       });
       const url = `https://localhost:${address.port}/`;
-      const common = ['-sS', '--max-time', '7', '--cacert', caFile, '--resolve', `localhost:${address.port}:127.0.0.1`];
+      const common = [
+        '-sS',
+        '--max-time',
+        '25',
+        '--cacert',
+        caFile,
+        '--resolve',
+        `localhost:${address.port}:127.0.0.1`,
+      ];
       const get = new Program('curl', [...common, url, url]);
       expect(await get.ended, get.stderr).toBe(0);
       expect(digest(Buffer.concat(get.output.entries))).toBe(digest(Buffer.concat([body, body])));
@@ -238,5 +246,5 @@ describeBackends(
       server.closeAllConnections();
     });
   },
-  { only: REAL_BACKENDS },
+  { only: REAL_BACKENDS, timeoutMs: 30_000 },
 );
