@@ -36,6 +36,8 @@ export default defineConfig({
           include: ['packages/framing/src/**/*.test.ts'],
           // Bytes in, bytes out: these hold nothing of the process.
           isolate: false,
+          // Nor do they wait for anything: the longest compute for 6 s, and share their processor with others.
+          testTimeout: 60_000,
         },
       },
       {

@@ -12,13 +12,15 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { above, flag, readOptions, text, whole } from './options.mjs';
 
-const HELP = `usage: node scripts/fuzz-native.mjs [--seconds 5] [--seed 1] [--only recv,send] [--trace]
+const HELP = `usage: node scripts/fuzz-native.mjs [--seconds 5] [--least 0] [--seed 1] [--only recv,send]
+       [--trace]
 
 Calls every function of the native core with wrong types, missing arguments, wrong numbers, detached, resizable and shared
 memory, and descriptors that are closed. A call may return a negative number or throw; it may not crash or hang, and what is
 plainly wrong may not succeed. Ends with code 0 and one line of JSON, or with 1.
 
   --seconds  how long (5)
+  --least    calls of each function at the least, however long they take (0)
   --seed     decides the calls (1)
   --only     these functions only, for half of the calls
   --trace    writes each call to stderr before it is made, to find the one that crashes
@@ -27,11 +29,12 @@ FDSET_CORE names another build of the core; scripts/sanitize.mjs makes one.`;
 
 const { values } = readOptions(HELP, {
   seconds: above(0, 5),
+  least: whole(0, 0),
   seed: whole(1, Number.MIN_SAFE_INTEGER),
   only: text(),
   trace: flag,
 });
-const { seconds, seed } = values;
+const { seconds, least, seed } = values;
 
 const root = path.resolve(fileURLToPath(import.meta.url), '../..');
 const require = createRequire(path.join(root, 'packages/reactor/package.json'));
@@ -573,7 +576,8 @@ function fail(what) {
 
 const end = performance.now() + seconds * 1000;
 let round = 0;
-while (performance.now() < end) {
+const enough = () => NAMES.every((name) => name === 'wakeForExit' || counts[name] >= least);
+while (performance.now() < end || !enough()) {
   furnish();
   for (let i = 0; i < 200; i += 1) {
     call(

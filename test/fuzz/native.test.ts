@@ -15,7 +15,8 @@ describeBackends(
   'the native core',
   (stage) => {
     it.each([1, 2, 3])('refuses what is wrong and survives it, with seed %d', { timeout: 40_000 }, async (seed) => {
-      const { stdout, ...end } = await fuzz(SCRIPT, 3, '--seed', String(seed));
+      // A machine that is busy makes few calls in its seconds.
+      const { stdout, ...end } = await fuzz(SCRIPT, 3, '--least', '16', '--seed', String(seed));
       expect(end).toEqual({ code: 0, signal: null, stderr: '' });
       const { counts } = JSON.parse(stdout) as { counts: Record<string, number> };
       expect(Math.min(...Object.values(counts))).toBeGreaterThan(15);

@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Reactor, Socket } from '@fdset/reactor';
+import { MSG_PEEK, type Reactor, type Socket } from '@fdset/reactor';
 import { describe, expect } from 'vitest';
 import { afterTest } from '../support/after-test.js';
 import { describeBackends } from '../support/backends.js';
-import { expectAlive, expectOurs, socketsOf } from '../support/hand-off.js';
+import { expectAlive, expectOurs } from '../support/hand-off.js';
 import { NodeProcess } from '../support/node-process.js';
 import { python } from '../support/python-peer.js';
 import { accepted, listening, owned, received, withPeer } from '../support/sockets.js';
@@ -194,7 +194,7 @@ describeBackends(
       const reactor = stage.reactor();
       const path = `${folder()}/s`;
       const listener = owned(await reactor.listen({ path }));
-      const program = new NodeProcess(
+      new NodeProcess(
         `import { Reactor } from '@fdset/reactor';
          const reactor = new Reactor();
          const channel = await reactor.connect({ path: process.argv.at(-1) });
@@ -206,12 +206,10 @@ describeBackends(
       const channel = owned(await accepted(reactor, listener));
       const { socket, peer } = await withPeer(reactor);
       peer.write('still served');
-      const before = socketsOf(program.child.pid as number).length;
       const handed = socket.transfer(channel);
-      // This thread hears nothing until the other process has it, and has had the time to say so.
+      // This thread hears nothing until the other process has it, and has said so.
       const pause = new Int32Array(new SharedArrayBuffer(4));
-      while (socketsOf(program.child.pid as number).length === before) Atomics.wait(pause, 0, 0, 5);
-      Atomics.wait(pause, 0, 0, 300);
+      while (channel.recv(Buffer.alloc(16), 0, 16, MSG_PEEK) < 16) Atomics.wait(pause, 0, 0, 5);
       channel.close();
       await handed;
       expect((await peer.receives(19)).toString()).toBe('there: still served');

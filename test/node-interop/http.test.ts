@@ -86,9 +86,7 @@ async function plainServer(
 describeBackends(
   'node:http over connections',
   (stage) => {
-    it('a server answers thousands of requests over kept connections, each with its own', {
-      timeout: 30_000,
-    }, async () => {
+    it('a server answers thousands of requests over kept connections, each with its own', async () => {
       const { address, open } = await fedServer(stage.reactor(), async (request, response) => {
         const body = await bodyOf(request);
         response.end(`${request.url} ${body}`);
@@ -117,11 +115,11 @@ describeBackends(
         else response.end(digest(await bodyOf(request)));
       });
       const url = `http://${address.host}:${address.port}/`;
-      const get = new Program('curl', ['-sS', '--max-time', '7', '-w', '%{num_connects}', url, url]);
+      const get = new Program('curl', ['-sS', '--max-time', '25', '-w', '%{num_connects}', url, url]);
       expect(await get.ended, get.stderr).toBe(0);
       const text = Buffer.concat([bytes, Buffer.from('1'), bytes, Buffer.from('0')]);
       expect(digest(Buffer.concat(get.output.entries))).toBe(digest(text));
-      const post = new Program('curl', ['-sS', '--max-time', '7', '--data-binary', '@-', url], bytes);
+      const post = new Program('curl', ['-sS', '--max-time', '25', '--data-binary', '@-', url], bytes);
       expect(await post.ended, post.stderr).toBe(0);
       expect(post.text).toBe(digest(bytes));
     });
@@ -151,14 +149,16 @@ describeBackends(
 
     it('a client that goes in the middle ends its own request only', async () => {
       const aborted = new Log<string>();
+      const asked = new Log<string>();
       const { address, open } = await fedServer(stage.reactor(), (request, response) => {
-        if (request.url === '/slow') response.once('close', () => aborted.add('close'));
-        else response.end('fine');
+        if (request.url === '/slow') {
+          response.once('close', () => aborted.add('close'));
+          asked.add('/slow');
+        } else response.end('fine');
       });
       const rude = await NetPeer.connect(address);
       rude.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n');
-      await until(() => open() === 1);
-      await delay(20);
+      await asked.reaches(1);
       rude.reset();
       await aborted.reaches(1);
       expect((await fetched({ ...address, agent: false })).body.toString()).toBe('fine');
@@ -243,5 +243,5 @@ describeBackends(
       expect((await once<Error>(request, 'error')).message).toBe('too slow');
     });
   },
-  { only: REAL_BACKENDS },
+  { only: REAL_BACKENDS, timeoutMs: 30_000 },
 );

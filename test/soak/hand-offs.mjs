@@ -45,22 +45,21 @@ const reactor = new Reactor();
 const listener = await reactor.listen({ host: '127.0.0.1', port: 0 });
 const { port } = listener.localAddress;
 const descriptors = (pid = 'self') => readdirSync(`/proc/${pid}/fd`).length;
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** What has ended is closed a moment later, by a process that may have to wait for the processor: longer than this it is a leak. */
+/** Closing takes a few rounds of the loop on either side: longer than this it is a leak. */
 const SETTLE_MS = 5000;
-
-/** Waits until it holds, and no longer than so many ms. */
-async function within(ms, holds) {
-  const deadline = performance.now() + ms;
-  while (!holds() && performance.now() < deadline) await sleep(10);
-}
 
 /** Whatever goes wrong is an end with 1 and a sentence. */
 function check(holds, what) {
   if (holds) return;
   console.error(`hand-offs: ${what} (seed ${values.seed})`);
   process.exit(1);
+}
+
+/** Waits until `count` gives no more than `most`, and checks that it comes to that. */
+async function settles(count, most, where) {
+  const end = performance.now() + SETTLE_MS;
+  while (count() > most && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+  check(count() <= most, `${count() - most} descriptors are left ${where}`);
 }
 
 class Client {
@@ -157,10 +156,8 @@ async function handOver(total, start) {
     // The first batch has made the channel.
     before ??= { here: descriptors(), there: taker.descriptors() };
   }
-  const settled = () => descriptors() <= before.here && taker.descriptors() <= before.there;
-  await within(SETTLE_MS, settled);
-  check(descriptors() <= before.here, `${descriptors() - before.here} descriptors are left here`);
-  check(taker.descriptors() <= before.there, `${taker.descriptors() - before.there} descriptors are left there`);
+  await settles(descriptors, before.here, 'here');
+  await settles(taker.descriptors, before.there, 'there');
   await taker.end();
 }
 
@@ -218,8 +215,7 @@ await handOver(processes, startProcess);
 if (kills > 0) await killOne();
 const before = descriptors();
 for (let done = 1; done < kills; done += 2) await Promise.all([killOne(), done + 1 < kills ? killOne() : null]);
-await within(SETTLE_MS, () => descriptors() <= before);
-check(descriptors() <= before, `${descriptors() - before} descriptors are left of those that were killed`);
+await settles(descriptors, before, 'of those that were killed');
 console.log(
   JSON.stringify({ threads, processes, kills, ...outcomes, seconds: Math.round((performance.now() - began) / 1000) }),
 );

@@ -216,14 +216,12 @@ describe('the writer of makefile', () => {
     await withSocketPair(async (one, other) => {
       const { writer } = makefile(one);
       while (writer.write(new Uint8Array(100_000)));
-      let flushed = false;
-      const flushing = writer.flush().then(() => {
-        flushed = true;
-      });
-      await new Promise(setImmediate);
-      expect(flushed).toBe(false);
+      const order: string[] = [];
+      one.once('drain', () => order.push('drain'));
+      const flushing = writer.flush().then(() => order.push('flushed'));
       other.resume();
       await flushing;
+      expect(order).toEqual(['drain', 'flushed']);
       expect(writer.write('x')).toBe(true);
     });
     await withSocketPair(async (one) => {

@@ -107,8 +107,10 @@ describe('a backend that breaks its contract is found out', () => {
       'starts a turn before its deadline',
       '9',
       ({ driver }) => {
-        const schedule = driver.schedule.bind(driver);
-        (driver as Writable<Driver>).schedule = (deadline) => schedule(deadline - 25);
+        const now = driver.now.bind(driver);
+        const began = now();
+        // By so slow a clock it is early by seconds: no stop of the machine makes up for that.
+        (driver as Writable<Driver>).now = () => began + (now() - began) / 1000;
       },
     ],
     [

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { HANGUP, READ_CLOSED, READABLE, WRITABLE } from '../../readiness.js';
 import type { BackendSocket } from '../backend.js';
-import { codeOf, fill, host, hostEachTest, into, receiveAll } from './test-host.js';
+import { accepts, codeOf, fill, host, hostEachTest, into, receiveAll, until } from './test-host.js';
 
 hostEachTest();
 
@@ -94,12 +94,13 @@ describe('shutdown and close', () => {
   });
 
   test('a reset while a shutdown is under way is a reset still: the first write of the peer fails', async () => {
+    const streams = accepts();
     const { socket, peer } = await host.accepted({ allowHalfOpen: true });
     peer.resume();
     socket.shutdown('write');
     socket.reset();
     await once(peer, 'end');
-    await sleep(20);
+    await until(() => streams[0]?.closed === true);
     const error = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) => peer.write('x', resolve));
     expect(error?.code).toMatch(/ECONNRESET|EPIPE/);
   });

@@ -1,6 +1,8 @@
 /** What the tests of this folder stand on: a host that is less than a reactor, and plain node:net at the other end. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach } from 'vitest';
 import type { InetAddress } from '../../address.js';
 import { READABLE, WOULD_BLOCK, WRITABLE } from '../../readiness.js';
@@ -183,6 +185,20 @@ export async function receiveAll(socket: BackendSocket): Promise<{ bytes: number
       return { bytes, ending: (error as NodeJS.ErrnoException).code ?? String(error) };
     }
   }
+}
+
+/** For what nobody is told of: looks every 2 ms. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(2);
+}
+
+/** The sockets of node:net beneath the connections that come to listeners of this process from now on, in their order. */
+export function accepts(): net.Socket[] {
+  const came: net.Socket[] = [];
+  const note = (message: unknown) => void came.push((message as { socket: net.Socket }).socket);
+  subscribe('net.server.socket', note);
+  opened.push(() => unsubscribe('net.server.socket', note));
+  return came;
 }
 
 export const into = Buffer.alloc(4096);
