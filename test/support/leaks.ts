@@ -29,9 +29,11 @@ function descriptors(): string[] {
   return found.sort();
 }
 
-/** How many of each of these there are, in words. */
+/** Each of these with its number among its kind: `Timeout 1`, `Timeout 2`. So one that goes takes no name from the others. */
 function counted(kinds: readonly string[]): string[] {
-  return [...new Set(kinds)].sort().map((kind) => `${kinds.filter((each) => each === kind).length} ${kind}`);
+  const counts = new Map<string, number>();
+  for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [...counts].sort().flatMap(([kind, count]) => Array.from({ length: count }, (_, i) => `${kind} ${i + 1}`));
 }
 
 /** Timers and immediates that keep the process, as Node counts them. */
