@@ -27,8 +27,7 @@ enum {
   SEGMENTS = 64,         /* UDP_MAX_SEGMENTS of Linux 4.18 */
   SEGMENTED_BYTES = 65000, /* below the most that one send takes */
 };
-#define LOST_NS 200000000ull   /* without a reply for so long, a datagram counts as lost */
-#define SEARCH_NS 20000000ull  /* between two looks for such */
+#define SEARCH_NS 20000000ull /* between two looks for lost ones */
 
 struct flight {
   uint64_t key;      /* what its contents are made from */
@@ -137,10 +136,12 @@ static void receive(struct datagrams *d) {
   for (int i = 0; i < count && phase != DONE; i++) check(d, &in[i], now);
 }
 
+/* Of those whose reply had not come by `now`: what has come since this process looked last is received before. */
 static void give_up_lost(struct datagrams *d, uint64_t now) {
+  uint64_t lost_ns = (uint64_t)(options.lost_after * 1e9);
   for (uint32_t i = 0; i < options.connections; i++) {
     struct flight *f = &d->flights[i];
-    if (f->waiting || now - f->started < LOST_NS) continue;
+    if (f->waiting || now - f->started < lost_ns) continue;
     d->lost++;
     if (phase == MEASURE) result.lost_datagrams++;
     renew(d, i);
@@ -171,10 +172,11 @@ static void send_waiting(struct datagrams *d) {
 }
 
 void datagrams_step(struct datagrams *d) {
-  if (d->readable) receive(d);
-  if (phase == DONE) return;
   uint64_t now = now_ns();
-  if (now >= d->next_search) give_up_lost(d, now);
+  bool search = now >= d->next_search;
+  if (d->readable || search) receive(d);
+  if (phase == DONE) return;
+  if (search) give_up_lost(d, now);
   if (d->writable && waiting_count) send_waiting(d);
 }
 

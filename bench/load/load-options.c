@@ -35,9 +35,10 @@ struct load_options load_parse_options(int argc, char **argv) {
   options.duration = options.settle = 1;
   options.stall = 5;
   options.interval = 0.003;
+  options.lost_after = 0.2;
   static const char *const known[] = { "host",   "port",     "connections", "idle",       "size",  "pipeline", "warmup",
                                        "settle", "duration", "stall",       "server-pid", "frame", "collect",
-                                       "longest", "at-least", "interval" };
+                                       "longest", "at-least", "interval",    "lost-after" };
   struct option names[sizeof known / sizeof *known + 1] = { 0 };
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     names[i] = (struct option){ known[i], strcmp(known[i], "collect") == 0 ? no_argument : required_argument, 0, 0 };
@@ -63,6 +64,7 @@ struct load_options load_parse_options(int argc, char **argv) {
     else if (strcmp(name, "longest") == 0) options.longest = number_of(name, optarg, 0.01, 3600);
     else if (strcmp(name, "at-least") == 0) options.at_least = (unsigned)number_of(name, optarg, 0, 1e9);
     else if (strcmp(name, "interval") == 0) options.interval = number_of(name, optarg, 0.0001, 60);
+    else if (strcmp(name, "lost-after") == 0) options.lost_after = number_of(name, optarg, 0.01, 60);
     else if (strcmp(name, "settle") == 0) options.settle = number_of(name, optarg, 0, 60);
     else if (strcmp(name, "stall") == 0) options.stall = number_of(name, optarg, 0.1, 600);
     else if (strcmp(name, "collect") == 0) options.collect = true;

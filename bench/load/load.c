@@ -10,7 +10,7 @@
  *                                                       that writes as fast as the server takes it and reads its echo;
  *                                                       messages and times are those of the quiet ones
  *   load datagrams --port P --connections N             N datagrams in flight over one UDP socket; a reply's place is filled at
- *                                                       once, that of a lost one after 200 ms
+ *                                                       once, that of a lost one after --lost-after
  *   load hold     --port P --connections N              N connections opened, "held N" printed, and all held until SIGTERM:
  *                                                       a crowd beside the sessions of other processes
  *
@@ -21,6 +21,7 @@
  *                       goes on (0)
  *   --settle S          idle: rest before memory is read  --stall S      give up after S seconds without progress (5)
  *   --interval S        flood: between two messages of a quiet connection (0.003)
+ *   --lost-after S      datagrams: without a reply for so long, one counts as lost (0.2)
  *   --server-pid PID    measure this process, its threads and descendants (repeatable)
  *   --collect           idle: send the server SIGUSR2 (run the garbage collector) before memory is read
  *
@@ -517,6 +518,7 @@ static void run_hold(void) {
   sigaddset(&blocked, SIGINT);
   open_idle(count);
   sigprocmask(SIG_BLOCK, &blocked, &before); /* so that it is met in the wait, not before it */
+  if (result.early_closes) finish("failed", "the server closed a connection that was held");
   if (phase != DONE) printf("held %u\n", count);
   fflush(stdout);
   while (phase != DONE) {

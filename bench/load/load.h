@@ -20,6 +20,7 @@ struct load_options {
   unsigned prefix; /* bytes before each payload: 0, or 4 for a u32 length */
   double warmup, duration, longest, settle, stall;
   double interval; /* seconds from one message of a quiet connection to its next */
+  double lost_after; /* seconds without a reply after which a datagram counts as lost */
   unsigned at_least; /* messages: until then the clock goes on, up to `longest` */
   bool collect;
   pid_t servers[LOAD_MAX_SERVERS];

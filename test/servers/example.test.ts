@@ -24,7 +24,8 @@ describe.runIf(existsSync(program))('examples/echo-server', () => {
     const server = launch(process.execPath, [program, '--style', 'recator']);
     const output: string[] = [];
     server.stderr.on('data', (text) => output.push(String(text)));
-    await once(server, 'exit');
+    // Not 'exit': what it has said may come after that.
+    await once(server, 'close');
     expect(output.join('')).toContain("is 'reactor' meant?");
   });
 });

@@ -180,42 +180,101 @@ describe('a handler', () => {
   });
 });
 
-describe.each(FORMS)('$name: timeoutMs', (form) => {
-  it('ends a read that the client lets wait, with ERR_SERVER_TIMEOUT', async () => {
-    const { server, port } = await start(form, new URL('./fixtures/impatient.mjs', import.meta.url));
-    const error = next<Error>(server, 'error');
-    const client = await Client.connect(port);
-    client.send('view\n');
-    await client.line();
-    const begun = performance.now();
-    expect(await error).toMatchObject({ code: 'ERR_SERVER_HANDLER', cause: { code: 'ERR_SERVER_TIMEOUT' } });
-    expect(performance.now() - begun).toBeGreaterThan(150);
-    await client.closed;
-  });
+/**
+ * A test that runs in every form, in all at once: the seconds that leave room for a machine which stops this process, or
+ * the other one, for a while are waited for once.
+ */
+function inEveryForm(test: (form: (typeof FORMS)[number]) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const failures: string[] = [];
+    await Promise.all(
+      FORMS.map((form) => test(form).catch((error) => failures.push(`${form.name}: ${error.message}`))),
+    );
+    expect(failures).toEqual([]);
+  };
+}
 
-  it('does not end a handler that thinks, nor a client that sends now and then', async () => {
-    const { port, errors } = await start(form, new URL('./fixtures/impatient.mjs', import.meta.url));
-    const client = await Client.connect(port);
-    client.send('sleep 300\nview\n');
-    await client.line();
-    for (const part of ['vi', 'ew', '\n']) {
-      await new Promise((resolve) => setTimeout(resolve, 120));
-      client.send(part);
+describe('timeoutMs', () => {
+  const IMPATIENT = new URL('./fixtures/impatient.mjs', import.meta.url);
+
+  it(
+    'ends a read that the client lets wait, with ERR_SERVER_TIMEOUT',
+    inEveryForm(async (form) => {
+      const { server, port } = await start(form, IMPATIENT);
+      const error = next<Error>(server, 'error');
+      const client = await Client.connect(port);
+      // Before the handler begins to wait: another process may tell of its end together with its answer.
+      const begun = performance.now();
+      client.send('view\n');
+      await client.line();
+      expect(await error).toMatchObject({ code: 'ERR_SERVER_HANDLER', cause: { code: 'ERR_SERVER_TIMEOUT' } });
+      expect(performance.now() - begun).toBeGreaterThan(1900);
+      await client.closed;
+    }),
+  );
+
+  it(
+    'does not end a handler that thinks, nor a client that sends now and then',
+    inEveryForm(async (form) => {
+      const { port, errors } = await start(form, IMPATIENT);
+      const client = await Client.connect(port);
+      client.send('sleep 2300\nview\n');
+      await client.line();
+      for (const part of ['vi', 'ew', '\n']) {
+        await new Promise((resolve) => setTimeout(resolve, 750));
+        client.send(part);
+      }
+      await client.line();
+      client.send('bye\n');
+      expect(await client.closed).toBe('finished\n');
+      expect(errors).toEqual([]);
+    }),
+  );
+
+  it(
+    'ends a write that the client does not take',
+    inEveryForm(async (form) => {
+      const { server, port } = await start(form, IMPATIENT);
+      const error = next<Error>(server, 'error');
+      const client = await Client.connect(port);
+      client.send('view\n');
+      await client.line();
+      client.socket.pause();
+      client.send('write 12000000\n');
+      expect(await error).toMatchObject({ cause: { code: 'ERR_SERVER_TIMEOUT', message: /took nothing for 2000 ms/ } });
+    }),
+  );
+});
+
+/** Keeps the loop, and all that it serves, waiting. */
+function block(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+
+describe.each(SINGLE_FORMS)('$name: what has come while this thread was late counts', ({ name, ...form }) => {
+  it('for a read', async () => {
+    class Hasty extends Conduct {
+      static override timeoutMs = 300;
     }
+    const { port, errors } = await start({ name, ...form }, Hasty);
+    const client = await Client.connect(port);
+    await client.send('view\n').line();
+    client.send('view\nbye\n');
+    block(400);
     await client.line();
-    client.send('bye\n');
     expect(await client.closed).toBe('finished\n');
     expect(errors).toEqual([]);
   });
 
-  it('ends a write that the client does not take', async () => {
-    const { server, port } = await start(form, new URL('./fixtures/impatient.mjs', import.meta.url));
-    const error = next<Error>(server, 'error');
+  it('for handleRequest', async () => {
+    await using server = createServer({ ...form, handler: Conduct, address: ADDRESS, timeoutMs: 60 });
+    const { port } = (await server.activate()) as { port: number };
     const client = await Client.connect(port);
-    client.send('view\n');
-    await client.line();
-    client.socket.pause();
-    client.send('write 12000000\n');
-    expect(await error).toMatchObject({ cause: { code: 'ERR_SERVER_TIMEOUT', message: /took nothing for 200 ms/ } });
+    client.send('bye\n');
+    const request = server.handleRequest();
+    // Until it waits, but for no turn of the loop.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    block(100);
+    expect(await request).toBe('handled');
   });
 });

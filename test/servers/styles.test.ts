@@ -153,10 +153,15 @@ describe.each(FORMS)('$name', (form) => {
     const client = await Client.connect(port);
     client.send('view\n');
     await client.line();
-    client.socket.pause();
+    const filling = new Promise<void>((resolve) => {
+      client.socket.once('data', () => {
+        client.socket.pause();
+        resolve();
+      });
+    });
     client.send('fill 8000000\nbye\n');
-    // Until the buffers between them are full, and finish waits.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // What it writes leaves when it has done all that it was told: it is in finish, and waits for more than the buffers hold.
+    await filling;
     expect(server.stats().active).toBe(1);
     client.socket.resetAndDestroy();
     await eventually(() => expect(server.stats().active).toBe(0));

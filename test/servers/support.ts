@@ -221,7 +221,7 @@ export function threads(): number {
 }
 
 /** Awaits a state that no event tells, as that of the system's tables. */
-export async function eventually(check: () => void, ms = 5000): Promise<void> {
+export async function eventually(check: () => void, ms = 10_000): Promise<void> {
   for (const deadline = performance.now() + ms; ; ) {
     try {
       check();

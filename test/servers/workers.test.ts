@@ -52,11 +52,8 @@ describe.each(WORKER_FORMS)('$name', (form) => {
 
   it('serves as many at once as the cap allows; the others wait in the queue and are served then', async () => {
     const { server, port } = await start(form, Conduct, isProcess ? { maxChildren: 2 } : { maxThreads: 2 });
-    const [first, second, third] = (await Promise.all([1, 2, 3].map(() => Client.connect(port)))) as [
-      Client,
-      Client,
-      Client,
-    ];
+    // One after the other: the queue has them in this order.
+    const [first, second, third] = [await Client.connect(port), await Client.connect(port), await Client.connect(port)];
     for (const client of [first, second, third]) client.send('view\n');
     await Promise.all([first.line(), second.line()]);
     expect(server.stats()).toMatchObject({ accepted: 2, active: 2, peak: 2, [helpers]: 2 });
@@ -283,11 +280,14 @@ it.runIf(kernel)(
     await eventually(() => expect(lines).toHaveLength(1));
     const clients = await Promise.all(Array.from({ length: 60 }, () => Client.connect(Number(lines[0]))));
     await eventually(() => expect(lines).toContain('EMFILE'));
-    const before = cpuMs(server.pid as number);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(cpuMs(server.pid as number) - before).toBeLessThan(150);
-    expect(lines.slice(1)).toEqual(['EMFILE']);
+    // When it answers, it has worked off those who came: a cold program takes as much time for them as it may use at rest.
     const [first] = clients as [Client];
+    expect(JSON.parse(await first.send('view\n').line()).steps).toEqual(['setup']);
+    const [before, since] = [cpuMs(server.pid as number), performance.now()];
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const share = (cpuMs(server.pid as number) - before) / (performance.now() - since);
+    expect(share).toBeLessThan(0.3);
+    expect(lines.slice(1)).toEqual(['EMFILE']);
     expect(JSON.parse(await first.send('view\n').line()).steps).toEqual(['setup']);
     for (const client of clients) client.end();
     await Promise.all(clients.map((client) => client.closed));

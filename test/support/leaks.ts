@@ -29,9 +29,11 @@ function descriptors(): string[] {
   return found.sort();
 }
 
-/** How many of each of these there are, in words. */
+/** Each of these with its number among its kind: `Timeout 1`, `Timeout 2`. So one that goes takes no name from the others. */
 function counted(kinds: readonly string[]): string[] {
-  return [...new Set(kinds)].sort().map((kind) => `${kinds.filter((each) => each === kind).length} ${kind}`);
+  const counts = new Map<string, number>();
+  for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [...counts].sort().flatMap(([kind, count]) => Array.from({ length: count }, (_, i) => `${kind} ${i + 1}`));
 }
 
 /** Timers and immediates that keep the process, as Node counts them. */
@@ -57,14 +59,16 @@ export function holdings(): Holdings {
 
 /** Closing takes a few rounds of the loop, and a peer's end some more: longer than this it is a leak. */
 const SETTLE_MS = 2000;
+/** A process that was stopped meanwhile has had the time, and not the rounds. */
+const LEAST_LOOKS = 50;
 
 /** Waits until the process holds what it held `before`, and fails with the difference if it does not get there. */
 export async function expectHoldings(before: Holdings): Promise<void> {
   const deadline = performance.now() + SETTLE_MS;
-  for (;;) {
+  for (let looks = 1; ; looks++) {
     // One round first: uv_close is asynchronous. The timer of this very wait is over when it is looked.
     await new Promise((resolve) => setTimeout(resolve, 1));
-    const late = performance.now() >= deadline;
+    const late = looks >= LEAST_LOOKS && performance.now() >= deadline;
     const now = { descriptors: descriptors(), timers: timers() };
     const settled = noMore(now.descriptors, before.descriptors) && noMore(now.timers, before.timers);
     if (!settled && !late) continue;
@@ -87,12 +91,5 @@ export async function expectHoldings(before: Holdings): Promise<void> {
 
 /** Fewer is no leak: what an earlier test of the file let go may have been closed since, and a timer of the runner's may be over. */
 function noMore(now: readonly string[], before: readonly string[]): boolean {
-  return now.every((name) => before.includes(name) || isFewer(name, before));
-}
-
-/** Whether it is a kind with its count, as {@link counted} gives them, of which there were more before. */
-function isFewer(name: string, before: readonly string[]): boolean {
-  const [, count, kind] = /^(\d+) (\w+)$/.exec(name) ?? [];
-  if (kind === undefined) return false;
-  return before.some((each) => each.endsWith(` ${kind}`) && Number.parseInt(each, 10) > Number(count));
+  return now.every((name) => before.includes(name));
 }

@@ -31,6 +31,8 @@ export interface LoadOptions {
   settle: number;
   /** Seconds without a reply after which the target counts as stalled. */
   stall: number;
+  /** `datagrams`: seconds without a reply after which one counts as lost (0.2). */
+  lostAfter?: number;
   serverPids: readonly number[];
   /** `idle`: SIGUSR2 asks the server to collect its garbage before memory is read. */
   collect: boolean;
@@ -53,7 +55,7 @@ export interface LoadResult {
   messages: number;
   /** `flood`: what came back to the connection that floods, meanwhile. */
   floodBytes?: number;
-  /** `datagrams`: not answered within 200 ms, meanwhile. */
+  /** `datagrams`: not answered within `lostAfter`, meanwhile. */
   lostDatagrams?: number;
   /** Bytes of one message on the wire, one way. */
   messageBytes: number;
@@ -135,6 +137,7 @@ export function loadArguments(options: LoadOptions): string[] {
     ...['--pipeline', String(options.pipeline)],
     ...(options.frame ? ['--frame', options.frame] : []),
     ...(options.shape === 'flood' ? ['--interval', String(options.interval)] : []),
+    ...(options.lostAfter === undefined ? [] : ['--lost-after', String(options.lostAfter)]),
     ...['--warmup', String(options.warmup)],
     ...['--duration', String(options.duration)],
     ...['--at-least', String(options.atLeast)],

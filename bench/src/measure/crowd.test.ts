@@ -79,6 +79,12 @@ describe.each(clients)('idle connections that the %s client holds', (kind, clien
     expect(measurement.load?.messages).toBeUndefined();
   });
 
+  it('make their server fail when it closes one of them while others are still being opened', async () => {
+    const { measurement } = await round(server('if (accepted === 200) socket.destroy()'), kind, client);
+    expect(measurement.outcome).toBe('failed');
+    expect(measurement.reason).toMatch(/the server closed (a connection that was held|an idle connection)|ECONNRESET/);
+  });
+
   it('that cannot be opened are told with the reason', async () => {
     const { measurement, doing } = await round(
       server('if (accepted === 200) throw new RangeError("deliberate")'),

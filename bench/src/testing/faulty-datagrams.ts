@@ -19,7 +19,7 @@ socket.on('message', (message, { port, address }) => {
   if (left !== 0) return reply();
   if (values.fault === 'exit') throw new RangeError('deliberate');
   if (values.fault === 'drop') return;
-  if (values.fault === 'late') return void setTimeout(reply, 300);
+  if (values.fault === 'late') return void setTimeout(reply, 1500);
   if (values.fault === 'short') return reply(message.subarray(1));
   if (values.fault === 'double') reply();
   // The number of its place in the window, and the middle of its contents.

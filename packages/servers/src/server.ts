@@ -8,6 +8,7 @@ import { constants } from 'node:os';
 import { type Address, Reactor, type Socket, SocketError } from '@fdset/reactor';
 import { AcceptLoop } from '@fdset/reactor/internal';
 import { EventEmitter } from 'eventemitter3';
+import { afterArrivals } from './after-arrivals.js';
 import { deferred } from './deferred.js';
 import { codeOf, misuse, ServerError } from './errors.js';
 import { handlerSource } from './handler-source.js';
@@ -238,11 +239,16 @@ export class Server extends EventEmitter<ServerEvents> implements AsyncDisposabl
       const { timeoutMs } = this.#settings;
       const settle = (outcome: Socket | undefined | 'timeout'): void => {
         timer?.cancel();
+        halt?.();
         this.#awaited = undefined;
         loop.release();
         resolve(outcome);
       };
-      const timer = timeoutMs === undefined ? undefined : this.#reactor?.setTimer(timeoutMs, () => settle('timeout'));
+      let halt: (() => void) | undefined;
+      const expire = (): void => {
+        halt = afterArrivals(() => settle('timeout'));
+      };
+      const timer = timeoutMs === undefined ? undefined : this.#reactor?.setTimer(timeoutMs, expire);
       this.#awaited = settle;
       loop.resume();
     });

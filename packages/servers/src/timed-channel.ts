@@ -1,5 +1,6 @@
 /** A connection whose calls do not wait for the peer for ever: `static timeoutMs` of a handler, in a reactor. */
 import type { ByteChannel } from '@fdset/framing';
+import { afterArrivals } from './after-arrivals.js';
 import { timeoutError } from './errors.js';
 import type { StreamConnection } from './handlers.js';
 
@@ -11,7 +12,8 @@ export class TimedChannel implements ByteChannel {
   readonly #connection: StreamConnection;
   readonly #timeoutMs: number;
   #reading = false;
-  #timer: NodeJS.Timeout | undefined;
+  /** Ends the clock of a read that waits. */
+  #halt: (() => void) | undefined;
 
   constructor(connection: StreamConnection, timeoutMs: number) {
     this.#connection = connection;
@@ -62,26 +64,36 @@ export class TimedChannel implements ByteChannel {
 
   /** A read waits from now on. What it waits for comes later, as 'data'. */
   fetch(): boolean {
-    this.#timer ??= setTimeout(() => this.#expire('sent'), this.#timeoutMs);
+    if (this.#halt === undefined) {
+      const timer = setTimeout(() => {
+        this.#halt = afterArrivals(() => this.#expire('sent'));
+      }, this.#timeoutMs);
+      this.#halt = () => clearTimeout(timer);
+    }
     return false;
   }
 
   async flushed(): Promise<void> {
     let left = this.#connection.bufferedBytes;
+    let halt: (() => void) | undefined;
     const clock = setInterval(() => {
-      if (this.#connection.bufferedBytes >= left) this.#expire('took');
-      left = this.#connection.bufferedBytes;
+      halt?.();
+      halt = afterArrivals(() => {
+        if (this.#connection.bufferedBytes >= left) this.#expire('took');
+        left = this.#connection.bufferedBytes;
+      });
     }, this.#timeoutMs);
     try {
       await this.#connection.flushed();
     } finally {
       clearInterval(clock);
+      halt?.();
     }
   }
 
   readonly #stop = (): void => {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#halt?.();
+    this.#halt = undefined;
   };
 
   #expire(verb: 'sent' | 'took'): void {
