@@ -102,7 +102,7 @@ export const workloads: readonly Workload[] = [
     intervalMs: 3,
     // A percentile is told by the few messages above it, and what an engine still compiles is among them: servers warm up for long, are
     // few, and live long; a slice has fifty messages above its percentile, and there are enough of them for quartiles.
-    warmMessages: 40_000,
+    warmMessages: 36_000,
     warmLoads: 12,
     targets: ['c-epoll', 'node-net', 'reactor', 'reactor-borrowed'],
     baselines: ['c-epoll'],
