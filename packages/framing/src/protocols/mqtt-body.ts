@@ -88,7 +88,7 @@ export class BodyWriter {
 
   u8(value: number, what: string): void {
     if (value >>> 0 !== value || value > 0xff) throw badNumber(what, 0xff, value);
-    this.bytes[this.room(1)] = value;
+    this.put(value);
   }
 
   u16(value: number, what: string): void {
@@ -107,8 +107,8 @@ export class BodyWriter {
   varint(value: number, what: string): void {
     if (value >>> 0 !== value || value > 0xfffffff) throw badNumber(what, 0xfffffff, value);
     let rest = value;
-    for (; rest > 0x7f; rest >>>= 7) this.bytes[this.room(1)] = (rest & 0x7f) | 0x80;
-    this.bytes[this.room(1)] = rest;
+    for (; rest > 0x7f; rest >>>= 7) this.put((rest & 0x7f) | 0x80);
+    this.put(rest);
   }
 
   binary(value: unknown, what: string): void {
@@ -137,6 +137,12 @@ export class BodyWriter {
   /** What was written, in memory that is this writer's. */
   written(): Uint8Array {
     return this.bytes.subarray(0, this.length);
+  }
+
+  private put(byte: number): void {
+    // First: it may change the memory.
+    const at = this.room(1);
+    this.bytes[at] = byte;
   }
 
   private room(n: number): number {

@@ -103,6 +103,37 @@ describe('mqtt', () => {
     expect(decodeAll(mqtt(), encodeAll(mqtt(), four))).toEqual(four);
   });
 
+  it('a packet of any size is written whole, wherever its memory must grow', () => {
+    const codec = mqtt({ version: 5 });
+    const ids = [1, 2 ** 28 - 1];
+    for (let size = 0; size < 600; size++) {
+      const reasonString = 'x'.repeat(size);
+      const topic = `t${reasonString}`;
+      const properties = { userProperties: [['k', reasonString]] as [string, string][] };
+      const options = { qos: 1, noLocal: true, retainAsPublished: true, retainHandling: 2 } as const;
+      const sent: MqttPacket[] = [
+        { type: 'connack', sessionPresent: true, code: 0x80, properties: { reasonString, maximumQoS: 1 } },
+        {
+          type: 'publish',
+          ...{ topic, payload: bytes('p'), qos: 1, retain: true, dup: false, id: 0xabcd },
+          properties: { contentType: reasonString, subscriptionIdentifiers: ids, messageExpiryInterval: 0xfedcba98 },
+        },
+        {
+          type: 'subscribe',
+          id: 1,
+          subscriptions: [
+            { topic, ...options },
+            { topic: 'u', ...options },
+          ],
+          properties,
+        },
+        { type: 'suback', id: 2, codes: [1, 0x80, 2], properties },
+        { type: 'unsubscribe', id: 3, topics: [topic, 'b'], properties },
+      ];
+      expect(decodeAll(codec, encodeAll(codec, sent)), `size ${size}`).toEqual(sent);
+    }
+  });
+
   it('a stream is read in the version that its connect names', () => {
     const stream = encodeAll(mqtt({ version: 5 }), [
       { type: 'connect', version: 5, clientId: 'c' },
