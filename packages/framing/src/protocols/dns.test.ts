@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decodeAll, encodeAll } from '../index.js';
+import { sameMessage } from '../same-message.js';
 import { bytes, refusal } from '../testing/protocol-cases.js';
 import { unhex } from '../testing/rechunk.js';
 import { decodeDns, dns, encodeDns } from './index.js';
@@ -98,6 +99,16 @@ describe('dns', () => {
     };
     expect(decodeDns(chain(126)).answers![1]!.name).toBe('.');
     expect(() => decodeDns(chain(127))).toThrow(/more than 127 pieces/);
+  });
+
+  it('a message of any size is written whole, wherever its memory must grow', () => {
+    const codec = dns();
+    for (let size = 0; size < 1500; size++) {
+      const filler = { name: 'a', type: 99, class: 1, ttl: 1, data: new Uint8Array(size) };
+      const sent = { ...message, additionals: [filler, ...message.answers] };
+      const [got] = decodeAll(codec, encodeAll(codec, [sent]));
+      expect(sameMessage(got, sent), `size ${size}`).toBe(true);
+    }
   });
 
   it('what cannot be written is refused', () => {

@@ -31,6 +31,7 @@ import {
   u64,
   utf8,
 } from '../index.js';
+import { sameMessage } from '../same-message.js';
 import { cuttings, hex, unhex } from '../testing/rechunk.js';
 
 const code = (wanted: string) => expect.objectContaining({ code: wanted });
@@ -68,6 +69,27 @@ describe('struct', () => {
     expect(hex(header.encode(sample))).toBe(sampleHex);
     expect(header.decode(unhex(sampleHex))).toEqual(sample);
     expect(header.size).toBe(23);
+  });
+
+  it('a value of any size is written whole, wherever its memory must grow', () => {
+    const numbers = { a: u8, b: u16, c: le(u24), d: u32, e: u64, f: i8, g: f64, h: bool };
+    const points = array(struct({ x: i16, y: i16 }), u8);
+    const codec = struct({
+      text: utf8(u16),
+      ...numbers,
+      more: bytes(u8),
+      points,
+      flags: bits({ low: 4, high: 4 }),
+      end: utf8(u8),
+    });
+    const value = {
+      ...{ a: 255, b: 65534, c: 0xabcdef, d: 0xfedcba98, e: 2n ** 64n - 2n, f: -1, g: Math.PI, h: true },
+      ...{ more: unhex('010203'), points: [{ x: -1, y: 2 }], flags: { low: 15, high: 9 }, end: 'end' },
+    };
+    for (let size = 0; size < 1500; size++) {
+      const sent = { text: 'x'.repeat(size), ...value };
+      expect(sameMessage(codec.decode(codec.encode(sent)), sent), `size ${size}`).toBe(true);
+    }
   });
 
   it('its values have the types that follow from the layout', () => {
