@@ -43,6 +43,9 @@ const real = <T>(arbitrary: ArbitraryLike<T>): fc.Arbitrary<T> => arbitrary as u
 const listsOf = (arbitrary: ArbitraryLike<unknown>, maxLength = 5): fc.Arbitrary<unknown[]> =>
   fc.array(real(arbitrary), { maxLength });
 
+/** A fault of one message in thousands wants more: 40,000 take a minute for each protocol. */
+const RUNS = Number(process.env.FDSET_FUZZ_RUNS ?? 120);
+
 /** By name: a codec, the messages of a stream, and how to tell their kinds, all of which must come. */
 const protocols: Record<
   string,
@@ -113,7 +116,7 @@ function kindOfValue(value: unknown): string {
 }
 
 describe('what the arbitraries give comes back', () => {
-  it.each(Object.entries(protocols))('%s', { timeout: 30_000 }, (_name, [codec, lists, kindOf, kinds]) => {
+  it.each(Object.entries(protocols))('%s', { timeout: 250 * RUNS }, (_name, [codec, lists, kindOf, kinds]) => {
     const sample = fc.sample(lists, { seed: 1, numRuns: 500 }).flat();
     const seen = new Set(sample.map((message) => JSON.stringify(kindOf(message as never)) ?? 'none'));
     expect(seen.size, [...seen].join(' ')).toBe(kinds);
@@ -125,12 +128,12 @@ describe('what the arbitraries give comes back', () => {
         });
         expect(report.ok, String(report)).toBe(true);
       }),
-      { numRuns: 120 },
+      { numRuns: RUNS },
     );
     fc.assert(
       fc.property(real(streamsOf(fc, codec, lists as unknown as ArbitraryLike<unknown[]>)), roundTrips(codec)),
       {
-        numRuns: 50,
+        numRuns: Math.ceil(RUNS / 2),
       },
     );
   });
