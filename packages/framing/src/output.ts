@@ -55,6 +55,8 @@ export class OutputQueue implements Output {
   private patching = false;
   /** `length` while a reservation is being filled. */
   private lengthBehindPatch = 0;
+  /** Where the message that is being encoded begins; -1: none is. */
+  private began = -1;
   /** What a failed encoder must be undone to, if more than `at` has changed since the message began. */
   private before: Checkpoint | undefined = undefined;
   /** All bytes that were ever handed on. */
@@ -64,19 +66,29 @@ export class OutputQueue implements Output {
     return this.patching ? this.lengthBehindPatch : this.closedBytes + this.at - this.mark;
   }
 
-  /** Lets `encoder` write `message`. If it throws, nothing of it stays. */
+  /**
+   * Lets `encoder` write `message`. If it throws, nothing of it stays. A message may send another one while it is being
+   * read, by a getter or a `toJSON`, as long as nothing of it has been written: that one goes before it.
+   *
+   * @throws `RangeError` `ERR_FRAMING_NESTED` otherwise
+   */
   encode<O>(encoder: Encoder<O>, message: O): void {
-    const { at } = this;
+    const inside = this.began >= 0;
+    if (inside) this.checkWhole();
+    this.began = this.at;
     this.before = undefined;
     try {
       encoder.encode(message, this);
+      this.began = -1;
     } catch (error) {
-      this.rollBack(at);
+      this.rollBack();
       if (typeof encoder.encode !== 'function') {
         throw wrongType('ERR_FRAMING_CODEC', 'this codec has no encode method: it works in one direction only');
       }
       if (error instanceof FramingError) locate(error, this.gone + this.length);
       throw error;
+    } finally {
+      if (inside) this.outerBegins();
     }
   }
 
@@ -186,6 +198,7 @@ export class OutputQueue implements Output {
    * nothing.
    */
   takeAll(): Uint8Array[] {
+    this.checkWhole();
     this.closePiece();
     const pieces = this.pieces;
     this.gone += this.closedBytes;
@@ -197,6 +210,7 @@ export class OutputQueue implements Output {
 
   /** Like `takeAll`, if all is in one piece; otherwise `undefined`, and nothing has happened. */
   takeSingle(): Uint8Array | undefined {
+    this.checkWhole();
     if (this.pieces.length > 0 || this.at === this.mark) return undefined;
     const piece = this.open();
     this.gone += this.at - this.mark;
@@ -207,12 +221,14 @@ export class OutputQueue implements Output {
 
   /** All bytes as views, without giving them away. */
   peek(): Uint8Array[] {
+    this.checkWhole();
     this.closePiece();
     return this.pieces.slice();
   }
 
   /** Drops the first `n` bytes. */
   consume(n: number): void {
+    this.checkWhole();
     this.closePiece();
     this.gone += n;
     this.closedBytes -= n;
@@ -238,8 +254,20 @@ export class OutputQueue implements Output {
     this.before = { block, mark, limit, closedBytes, pieces: this.pieces.length };
   }
 
-  private rollBack(at: number): void {
-    const { before } = this;
+  /** Bytes of half a message must not be handed on, nor others be written among them. */
+  private checkWhole(): void {
+    if (this.began < 0 || (this.at === this.began && this.before === undefined)) return;
+    throw wrongRange('ERR_FRAMING_NESTED', 'a message was sent, or bytes were taken, while another was being written');
+  }
+
+  /** A message inside another one has been written, or has failed: the other one begins behind it. */
+  private outerBegins(): void {
+    this.began = this.at;
+    this.before = undefined;
+  }
+
+  private rollBack(): void {
+    const { before, began } = this;
     if (before !== undefined) {
       if (this.block !== before.block && !this.patching) this.release();
       this.block = before.block;
@@ -249,7 +277,8 @@ export class OutputQueue implements Output {
       this.closedBytes = before.closedBytes;
       this.pieces.length = before.pieces;
     }
-    this.at = at;
+    this.at = began;
+    this.began = -1;
     this.patching = false;
   }
 
@@ -300,6 +329,7 @@ export class OutputQueue implements Output {
     this.mark = 0;
     this.at = 0;
     this.limit = 0;
+    if (this.began > 0) this.began = 0;
   }
 
   private badValue(verb: string, most: number, value: unknown): never {
