@@ -73,23 +73,18 @@ export class OutputQueue implements Output {
    * @throws `RangeError` `ERR_FRAMING_NESTED` otherwise
    */
   encode<O>(encoder: Encoder<O>, message: O): void {
-    const inside = this.began >= 0;
-    if (inside) this.checkWhole();
+    if (this.began >= 0) {
+      this.encodeInside(encoder, message);
+      return;
+    }
     this.began = this.at;
     this.before = undefined;
     try {
       encoder.encode(message, this);
-      this.began = -1;
     } catch (error) {
-      this.rollBack();
-      if (typeof encoder.encode !== 'function') {
-        throw wrongType('ERR_FRAMING_CODEC', 'this codec has no encode method: it works in one direction only');
-      }
-      if (error instanceof FramingError) locate(error, this.gone + this.length);
-      throw error;
-    } finally {
-      if (inside) this.outerBegins();
+      this.refuse(encoder, error);
     }
+    this.began = -1;
   }
 
   u8(value: number): this {
@@ -254,16 +249,31 @@ export class OutputQueue implements Output {
     this.before = { block, mark, limit, closedBytes, pieces: this.pieces.length };
   }
 
+  /** Encodes what a message sends while it is being read: the message begins behind it then, whatever becomes of it. */
+  private encodeInside<O>(encoder: Encoder<O>, message: O): void {
+    this.checkWhole();
+    this.began = -1;
+    try {
+      this.encode(encoder, message);
+    } finally {
+      this.began = this.at;
+      this.before = undefined;
+    }
+  }
+
+  private refuse(encoder: Encoder<never>, error: unknown): never {
+    this.rollBack();
+    if (typeof encoder.encode !== 'function') {
+      throw wrongType('ERR_FRAMING_CODEC', 'this codec has no encode method: it works in one direction only');
+    }
+    if (error instanceof FramingError) locate(error, this.gone + this.length);
+    throw error;
+  }
+
   /** Bytes of half a message must not be handed on, nor others be written among them. */
   private checkWhole(): void {
     if (this.began < 0 || (this.at === this.began && this.before === undefined)) return;
     throw wrongRange('ERR_FRAMING_NESTED', 'a message was sent, or bytes were taken, while another was being written');
-  }
-
-  /** A message inside another one has been written, or has failed: the other one begins behind it. */
-  private outerBegins(): void {
-    this.began = this.at;
-    this.before = undefined;
   }
 
   private rollBack(): void {
