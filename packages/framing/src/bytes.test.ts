@@ -16,6 +16,17 @@ async function loadedWith(Buffer: unknown): Promise<typeof import('./index.js')>
   return framing;
 }
 
+describe('indexOfByte', () => {
+  it('finds what lies behind 2 GiB, which the indexOf of Node.js does not', () => {
+    const block = new Uint8Array(2 ** 31 + 100);
+    block[2 ** 31 + 50] = 1;
+    expect(indexOfByte(block, 1, 2 ** 31 - 9, block.length)).toBe(2 ** 31 + 50);
+    expect(indexOfByte(block, 1, 2 ** 31 + 5, block.length)).toBe(2 ** 31 + 50);
+    expect(indexOfByte(block, 1, 2 ** 31 + 51, block.length)).toBe(-1);
+    expect(indexOfByte(block, 1, 2 ** 31 + 5, 2 ** 31 + 50)).toBe(-1);
+  });
+});
+
 describe('where there is no Buffer', () => {
   it('everything works on plain Uint8Arrays', async () => {
     const { decodeAll, encodeAll, lengthField, lines, utf8Lines } = await loadedWith(undefined);

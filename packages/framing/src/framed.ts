@@ -144,6 +144,7 @@ export class Framed<I, O = I> {
    *
    * @returns the number of bytes that wait for `flush`
    * @throws {@link FramingError} if it cannot be encoded; nothing of it is queued then
+   * @throws `RangeError` `ERR_FRAMING_NESTED` if another message is half written: called by one of its getters
    */
   send(message: O): number {
     this.output.encode(this.codec, message);

@@ -370,3 +370,58 @@ describe('what an Input gives', () => {
     expect((got[0] as Uint8Array)[0]).toBe(5);
   });
 });
+
+describe('a search', () => {
+  const CR_LF = Uint8Array.of(13, 10);
+
+  it('from further behind does not speak for what lies before it', () => {
+    for (const cut of [1, 2, 3, 4, 5, 6]) {
+      const got: unknown[] = [];
+      const framer = framerOf((input) => {
+        const at = input.indexOf(CR_LF);
+        if (at >= 0) return String(input.take(at + 2));
+        input.indexOf(CR_LF, input.length);
+        return undefined;
+      }, got);
+      const stream = Buffer.from('abc\r\nd\r\n');
+      for (const piece of [stream.subarray(0, cut), stream.subarray(cut)]) framer.push(piece);
+      expect(got, `cut at ${cut}`).toEqual(['abc\r\n', 'd\r\n']);
+    }
+  });
+
+  it('is forgotten where a byte is dropped before it', () => {
+    for (const cut of [3, 4, 5]) {
+      const got: unknown[] = [];
+      const framer = framerOf((input) => {
+        if (input.state === undefined) {
+          if (!input.has(2)) return undefined;
+          input.indexOf(89);
+          input.state = 'begun';
+          input.dropNext(32);
+          input.discard(2);
+          if (!input.has(2)) return undefined;
+        }
+        const at = input.indexOf(89);
+        return at < 0 ? undefined : String(input.take(at + 1));
+      }, got);
+      const stream = Buffer.from('ab cY');
+      for (const piece of [stream.subarray(0, cut), stream.subarray(cut)]) framer.push(piece);
+      expect(got, `cut at ${cut}`).toEqual(['cY']);
+    }
+  });
+});
+
+describe('a chunk of more than 2 GiB', () => {
+  it('is decoded to its end', () => {
+    // None of it is touched, so that it costs no memory.
+    const chunk = new Uint8Array(2 ** 31 + 10);
+    const sizes: number[] = [];
+    const framer = framerOf((input) => {
+      const size = Math.min(input.length, 2 ** 30);
+      sizes.push(size);
+      return input.take(size);
+    });
+    framer.push(chunk);
+    expect(sizes).toEqual([2 ** 30, 2 ** 30, 10]);
+  });
+});

@@ -346,7 +346,11 @@ export class InputWindow implements Input {
 
   private dropIfThere(): void {
     if (this.start >= this.turn) this.advance();
-    if (this.block[this.start] === this.drop) this.start++;
+    if (this.block[this.start] === this.drop) {
+      this.start++;
+      // It counted from the byte that is gone.
+      this.missTo = 0;
+    }
     this.drop = -1;
     if (this.start >= this.turn) this.advance();
   }
@@ -491,7 +495,8 @@ export class InputWindow implements Input {
       if (this.beyond === 0) break;
       this.gather(this.end - this.start + 1);
     }
-    if (!resumed) this.missFrom = low;
+    // Also if it was resumed: what begins before `low`, or did not end before the last search, has not been looked for.
+    this.missFrom = low;
     this.missNeedle = needles;
     this.missTo = at;
     return -1;
@@ -523,6 +528,8 @@ export class InputWindow implements Input {
 
   /** Goes on in the next chunk, all before it being consumed. */
   private advance(): void {
+    // The window alone, of 2 GiB or more: `NEVER` is not its end.
+    if (this.chunks.length === 0) return;
     const skipped = this.start - this.turn;
     const offset = this.origin + this.turn;
     const next = this.chunks.shift()!;

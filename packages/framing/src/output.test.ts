@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Encoder, encodeAll, Framed, lengthField, type Output } from './index.js';
+import { array, type Encoder, encodeAll, Framed, json, lengthField, lines, type Output, struct, u8 } from './index.js';
+import { type RespMessage, resp } from './protocols/index.js';
 
 function written(write: (output: Output) => void): string {
   return Buffer.from(encodeAll({ encode: (_: null, output: Output) => write(output) }, [null])).toString('hex');
@@ -133,5 +134,79 @@ describe('ownership', () => {
     expect(Buffer.concat(framer.flush()).equals(before)).toBe(true);
     framer.send(false);
     expect(Buffer.concat(framer.flush()).equals(Buffer.concat([before, before]))).toBe(true);
+  });
+});
+
+describe('a message that sends another one while it is being read', () => {
+  /** `given`, and behind it an element that calls `before` when it is read. */
+  function withGetter(given: RespMessage[], before: () => void): RespMessage[] {
+    return Object.defineProperty(given, given.length, {
+      enumerable: true,
+      get: () => {
+        before();
+        return 'read';
+      },
+    });
+  }
+  const nested = expect.objectContaining({ name: 'RangeError', code: 'ERR_FRAMING_NESTED' });
+  const sent = (framer: { flush(): Uint8Array[] }): string => Buffer.concat(framer.flush()).toString();
+
+  it('is refused once it is half written, with nothing of it left, and the next one is whole', () => {
+    const framer = new Framed<RespMessage>(resp(), () => {});
+    framer.send('first');
+    const large = new Uint8Array(2000);
+    expect(() => framer.send(withGetter([large], () => framer.send('inner')))).toThrow(nested);
+    expect(() => framer.send(withGetter(['x'], () => framer.flush()))).toThrow(nested);
+    expect(() => framer.send(withGetter(['x'], () => framer.consumed(1)))).toThrow(nested);
+    framer.send('last');
+    expect(sent(framer)).toBe('+first\r\n+last\r\n');
+    expect(framer.queued).toBe(15);
+  });
+
+  it('goes behind it if nothing was written, and the other one stays whatever becomes of it', () => {
+    const framer = new Framed<unknown>(json(lines()), () => {});
+    const message = (fails: boolean) => ({
+      toJSON() {
+        framer.send('inner');
+        if (fails) throw new Error('no');
+        return 'outer';
+      },
+    });
+    framer.send(message(false));
+    expect(() => framer.send(message(true))).toThrow();
+    framer.send(1);
+    expect(sent(framer)).toBe('"inner"\n"outer"\n"inner"\n1\n');
+  });
+
+  it('may take the bytes before it, and encode another one elsewhere', () => {
+    const framer = new Framed<unknown>(json(lines()), () => {});
+    framer.send('first');
+    let before = '';
+    framer.send({
+      toJSON() {
+        before = sent(framer);
+        framer.consumed();
+        return Buffer.from(encodeAll(json(lines()), ['elsewhere'])).toString();
+      },
+    });
+    expect([before, sent(framer)]).toEqual(['"first"\n', '"\\"elsewhere\\"\\n"\n']);
+    const codec = resp({ maxFrameLength: 20 });
+    const other = new Framed<RespMessage>(codec, () => {});
+    for (let i = 0; i < 9; i++) other.send('ten bytes.');
+    other.send(withGetter(['x'], () => encodeAll(codec, ['y'])));
+    expect(sent(other).endsWith('.\r\n*2\r\n+x\r\n+read\r\n')).toBe(true);
+  });
+
+  it('that changes itself meanwhile tells as many elements as it has', () => {
+    const list: RespMessage[] = withGetter([], () => list.push('new'));
+    expect(Buffer.from(encodeAll(resp(), [list])).toString()).toBe('*1\r\n+read\r\n');
+    const map = new Map<RespMessage, RespMessage>();
+    map.set(
+      'k',
+      withGetter([], () => map.set('new', 1)),
+    );
+    expect(Buffer.from(encodeAll(resp(), [map])).toString()).toBe('%1\r\n+k\r\n*1\r\n+read\r\n');
+    const numbers = Object.defineProperty([0, 2], 0, { get: () => numbers.push(3) && 1 });
+    expect(Buffer.from(struct({ numbers: array(u8, u8) }).encode({ numbers })).toString('hex')).toBe('020102');
   });
 });

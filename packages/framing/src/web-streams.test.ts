@@ -115,6 +115,14 @@ describe('encoderStream', () => {
     expect(Buffer.concat(items).toString('latin1')).toBe('\x02ab\x01c');
   });
 
+  it('makes one chunk of each message, in memory of its own, at the end of a block too', async () => {
+    const messages = Array.from({ length: 100 }, (_, i) => new Uint8Array(i % 3 === 0 ? 5000 : 1000).fill(i));
+    const { items } = await taken(from(...messages).pipeThrough(encoderStream(lengthField({ size: 2 }))));
+    expect(items.map((chunk) => chunk.length)).toEqual(messages.map((message) => message.length + 2));
+    expect(items.every((chunk) => chunk.buffer.byteLength === chunk.length)).toBe(true);
+    expect(items.every((chunk, i) => chunk[2] === i && chunk.at(-1) === i)).toBe(true);
+  });
+
   it('and decoderStream are each other’s reverse', async () => {
     const messages = ['', 'one', 'x'.repeat(5000)];
     const stream = from(...messages)

@@ -1,4 +1,5 @@
 import { BatchFramer } from './batch-framer.js';
+import { View } from './bytes.js';
 import type { Decoder, Encoder } from './codec.js';
 import { shown, wrongType } from './errors.js';
 import { checkEncoder, type FramedOptions } from './framed.js';
@@ -132,8 +133,8 @@ class DecoderPair<I, T> implements TransformStream<Uint8Array, T> {
 }
 
 /**
- * A Web `TransformStream` of messages to chunks: what one message makes is one chunk. A message that cannot be encoded fails
- * the stream with its {@link FramingError}.
+ * A Web `TransformStream` of messages to chunks: what one message makes is one chunk, in memory of its own, which may be
+ * transferred. A message that cannot be encoded fails the stream with its {@link FramingError}.
  */
 export function encoderStream<O>(codec: Encoder<O>): TransformStream<O, Uint8Array> {
   checkEncoder(codec);
@@ -141,7 +142,15 @@ export function encoderStream<O>(codec: Encoder<O>): TransformStream<O, Uint8Arr
   return new TransformStream<O, Uint8Array>({
     transform(message, controller) {
       output.encode(codec, message);
-      for (const piece of output.takeAll()) controller.enqueue(piece);
+      const { length } = output;
+      if (length === 0) return;
+      const chunk = new View(new ArrayBuffer(length), 0, length);
+      let at = 0;
+      for (const piece of output.takeAll()) {
+        chunk.set(piece, at);
+        at += piece.length;
+      }
+      controller.enqueue(chunk);
     },
   });
 }

@@ -43,8 +43,8 @@ export abstract class DelimitedCodec<I> implements Codec<I, BytesLike> {
   protected abstract find(input: Input): number;
   /** How many of the last unread bytes may be the beginning of a delimiter. */
   protected abstract pendingAtEnd(input: Input): number;
-  /** Throws if `payload` followed by the delimiter would not be read back as one frame. */
-  protected abstract checkPayload(payload: Uint8Array): void;
+  /** Throws if `payload`, followed by `ending` or else by the delimiter that is written, would not be read back as one frame. */
+  protected abstract checkPayload(payload: Uint8Array, ending: Uint8Array | undefined): void;
   /** Length of the delimiter that ends `message`, 0 if none does. */
   protected abstract delimiterAtEnd(message: Uint8Array): number;
   protected abstract writeDelimiter(output: Output): void;
@@ -92,7 +92,7 @@ export abstract class DelimitedCodec<I> implements Codec<I, BytesLike> {
     const ended = this.strip ? 0 : this.delimiterAtEnd(bytes);
     const payload = ended === 0 ? bytes : bytes.subarray(0, bytes.length - ended);
     if (payload.length > this.maxFrameLength) throw tooLong(payload.length, this.maxFrameLength);
-    this.checkPayload(payload);
+    this.checkPayload(payload, ended === 0 ? undefined : bytes.subarray(payload.length));
     output.bytes(bytes);
     if (ended === 0) this.writeDelimiter(output);
   }

@@ -16,6 +16,12 @@ describe('delimiter', () => {
     expect(decode({ delimiters: ['\n', '\r\n'] }, 'ABC\nDEF\r\n')).toEqual(['ABC', 'DEF']);
   });
 
+  it('what is written with its own delimiter is judged with that one, and not with the first', () => {
+    const codec = (...delimiters: string[]) => delimiter({ delimiters, strip: false });
+    expect(() => encodeAll(codec('X', 'aa'), ['baaa'])).toThrow(expect.objectContaining({ code: 'BAD_DELIMITER' }));
+    expect(String(encodeAll(codec('aa', 'X'), ['baX']))).toBe('baX');
+  });
+
   it('a delimiter that is cut while a frame is being discarded still ends the discarding', () => {
     const errors: FramingError[] = [];
     const codec = delimiter({ delimiters: '$|_', maxFrameLength: 2, onTooLong: 'discard' });

@@ -42,18 +42,18 @@ class DelimiterCodec extends DelimitedCodec<Uint8Array> {
     return this.byte >= 0 ? 0 : this.needles.pendingAtEnd(input.length, (at) => input.u8(at));
   }
 
-  protected checkPayload(payload: Uint8Array): void {
-    const { needles, written } = this;
+  protected checkPayload(payload: Uint8Array, ending = this.written): void {
+    const { needles } = this;
     const inside = needles.search(payload, 0, 0, payload.length);
     if (inside >= 0) throw containsDelimiter(inside);
     if (needles.longest === 1) return;
-    // A delimiter may also begin in the payload and end in the one that is written: "a" before "aa" splits "aa" + "a".
+    // A delimiter may also begin in the payload and end in the one behind it: "a" before "aa" splits "aa" + "a".
     const border = payload.subarray(Math.max(0, payload.length - needles.longest + 1));
-    const joined = new Uint8Array(border.length + written.length);
+    const joined = new Uint8Array(border.length + ending.length);
     joined.set(border);
-    joined.set(written, border.length);
+    joined.set(ending, border.length);
     const at = needles.search(joined, 0, 0, joined.length);
-    if (at !== border.length || needles.matched !== written.length) {
+    if (at !== border.length || needles.matched !== ending.length) {
       throw containsDelimiter(payload.length - border.length + at);
     }
   }

@@ -24,8 +24,14 @@ export class RespEncoder implements Encoder<RespMessage> {
   }
 
   encode(message: RespMessage, output: Output): void {
+    // A getter of the message may encode another one.
+    const { limit } = this;
     this.limit = Number.NaN;
-    this.write(message, output, 1);
+    try {
+      this.write(message, output, 1);
+    } finally {
+      this.limit = limit;
+    }
   }
 
   private write(value: RespMessage, output: Output, depth: number): void {
@@ -118,14 +124,16 @@ export class RespEncoder implements Encoder<RespMessage> {
   private writeArray(items: readonly RespMessage[], output: Output, depth: number): void {
     const old = this.version === 2;
     const type = items instanceof RespPush && !old ? PUSH : items instanceof RespSet && !old ? SET : ARRAY;
-    this.writeCount(type, items.length, output, depth);
-    for (let i = 0; i < items.length; i++) this.write(items[i] as RespMessage, output, depth + 1);
+    const { length } = items;
+    this.writeCount(type, length, output, depth);
+    for (let i = 0; i < length; i++) this.write(items[i] as RespMessage, output, depth + 1);
   }
 
   private writeMap(map: ReadonlyMap<RespMessage, RespMessage>, output: Output, depth: number): void {
-    if (this.version === 2) this.writeCount(ARRAY, 2 * map.size, output, depth);
-    else this.writeCount(MAP, map.size, output, depth);
-    for (const [key, value] of map) {
+    const entries = [...map];
+    if (this.version === 2) this.writeCount(ARRAY, 2 * entries.length, output, depth);
+    else this.writeCount(MAP, entries.length, output, depth);
+    for (const [key, value] of entries) {
       this.write(key, output, depth + 1);
       this.write(value, output, depth + 1);
     }

@@ -59,8 +59,10 @@ class ArrayField<T> implements Field<T[]> {
 
   write(writer: FieldWriter, value: T[], little: boolean, scope: Scope, name: string): void {
     if (!Array.isArray(value)) throw new FramingError('BAD_VALUE', `${name} wants an array, got ${shown(value)}`);
-    this.count.write(writer, value.length, little, scope, name);
-    for (let i = 0; i < value.length; i++) this.item.write(writer, value[i] as T, little, scope, `${name}[${i}]`);
+    // Not asked for again: a getter among the items may change it.
+    const { length } = value;
+    this.count.write(writer, length, little, scope, name);
+    for (let i = 0; i < length; i++) this.item.write(writer, value[i] as T, little, scope, `${name}[${i}]`);
   }
 }
 
