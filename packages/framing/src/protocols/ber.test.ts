@@ -14,6 +14,8 @@ describe('ber', () => {
       }
     }
     expect(fault(ber(), unhex('1f80'))).toBe('BAD_VARINT');
+    // Up to 30 a tag has no byte of its own (8.1.2.2).
+    expect(fault(ber(), unhex('1f1e00'))).toBe('BAD_VARINT');
     expect(fault(ber(), unhex('1fffffffff7f'))).toBe('BAD_VARINT');
     expect(fault(ber(), unhex('30ff'))).toBe('BAD_LENGTH');
     expect(fault(ber(), unhex('30890000000000000000'))).toBe('BAD_LENGTH');

@@ -52,6 +52,8 @@ class BerCodec implements Codec<BerElement | Uint8Array> {
         tag = tag * 128 + (byte & 0x7f);
         if (byte < 0x80) break;
       }
+      // 8.1.2.2, 8.1.2.4: up to 30 it stands in the first byte.
+      if (tag < LONG_TAG) throw fault(input, at, 'BAD_VARINT', 'a tag in more bytes than it needs');
       at++;
     }
     if (!input.has(at + 1)) return undefined;

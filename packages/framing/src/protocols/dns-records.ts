@@ -19,6 +19,9 @@ export const DNS_TYPES = {
   CAA: 257,
 } as const;
 
+const NONE = 254;
+const ANY = 255;
+
 /** Data of a SOA record. RFC 1035 3.3.13 */
 export interface DnsSoa {
   primary: string;
@@ -32,7 +35,7 @@ export interface DnsSoa {
 
 /**
  * Data of a record: of A and AAAA the address, of NS, CNAME and PTR the name, of MX, SRV, SOA and CAA an object, of TXT its
- * strings as bytes. Of all other types bytes.
+ * strings as bytes. Of all other types bytes, and of any type if an update has it without data (RFC 2136 2.4, 2.5).
  */
 export type DnsData =
   | string
@@ -44,7 +47,7 @@ export type DnsData =
   | DnsSoa;
 
 /** The data at `[at, end)` of a message. Names in it may be continued anywhere before. */
-export function readData(type: number, bytes: Uint8Array, at: number, end: number): DnsData {
+export function readData(type: number, recordClass: number, bytes: Uint8Array, at: number, end: number): DnsData {
   const u16 = (from: number) => (bytes[from]! << 8) | bytes[from + 1]!;
   const view = (from: number, to: number) => new View(bytes.buffer, bytes.byteOffset + from, to - from);
   const lastName = (from: number): string => {
@@ -52,6 +55,8 @@ export function readData(type: number, bytes: Uint8Array, at: number, end: numbe
     if (next !== end) throw badLength(type);
     return name;
   };
+  // Texts may be none anyway.
+  if (at === end && mayBeEmpty(recordClass) && type !== DNS_TYPES.TXT) return view(at, end);
   switch (type) {
     case DNS_TYPES.A:
       if (end - at !== 4) throw badLength(type);
@@ -97,6 +102,11 @@ export function readData(type: number, bytes: Uint8Array, at: number, end: numbe
   }
 }
 
+/** RFC 2136 2.4, 2.5: what an update asks about, or deletes, has a class of its own, NONE or ANY, and may have no data. */
+function mayBeEmpty(recordClass: number): boolean {
+  return recordClass === NONE || recordClass === ANY;
+}
+
 function badLength(type: number): FramingError {
   return new FramingError('BAD_LENGTH', `the data of a record of type ${type} has the wrong length`);
 }
@@ -105,8 +115,8 @@ function badLength(type: number): FramingError {
 const WITH_PARTS = new Set<number>(Object.values(DNS_TYPES).filter((type) => type !== DNS_TYPES.OPT));
 
 /** Writes the data behind its length. Only the types of RFC 1035 may have their names compressed (RFC 3597 4). */
-export function writeData(type: number, data: DnsData, writer: DnsWriter): void {
-  if (isBytes(data) && !WITH_PARTS.has(type)) {
+export function writeData(type: number, recordClass: number, data: DnsData, writer: DnsWriter): void {
+  if (isBytes(data) && (!WITH_PARTS.has(type) || (data.length === 0 && mayBeEmpty(recordClass)))) {
     writer.raw(data);
     return;
   }

@@ -111,6 +111,37 @@ describe('dns', () => {
     }
   });
 
+  it('an update asks about records, and deletes them, without data (RFC 2136 2.4, 2.5)', () => {
+    const nothing = bytes('');
+    const records = [1, 28, 15, 33, 257, 6, 2, 255].flatMap((type) =>
+      [254, 255].map((each) => ({ name: 'a.example', type, class: each, ttl: 0, data: nothing })),
+    );
+    const deleted = { name: 'a.example', type: 1, class: 254, ttl: 0, data: '127.0.0.1' };
+    const texts = { name: 'a.example', type: 16, class: 255, ttl: 0, data: [] };
+    const update = {
+      ...message,
+      opcode: 5,
+      answers: records,
+      authorities: [...records, deleted, texts],
+      additionals: [],
+    };
+    expect(decodeAll(dns(), encodeAll(dns(), [update]))).toEqual([update]);
+    expect(refusal(dns(), { id: 1, answers: [{ ...records[0]!, class: 1 }] })).toBe('BAD_VALUE');
+    // As another implementation writes it: of "a.example" no A record must be there, and its MX records are deleted.
+    const wire = unhex(
+      '00012800000100010001000007657861' +
+        '6d706c650000060001' +
+        '0161c00c000100fe000000000000' +
+        'c019000f00ff000000000000',
+    );
+    const { answers, authorities } = decodeDns(wire);
+    expect(answers).toEqual([{ name: 'a.example', type: 1, class: 254, ttl: 0, data: nothing }]);
+    expect(authorities).toEqual([{ name: 'a.example', type: 15, class: 255, ttl: 0, data: nothing }]);
+    // Of the class IN it must have an address.
+    wire[32] = 1;
+    expect(() => decodeDns(wire)).toThrow(/type 1/);
+  });
+
   it('what cannot be written is refused', () => {
     const wrong: unknown[] = [
       { id: 65536 },

@@ -124,7 +124,8 @@ function readRecords(
     }
     const type = u16(bytes, next);
     const ttl = u16(bytes, next + 4) * 0x10000 + u16(bytes, next + 6);
-    records.push({ name, type, class: u16(bytes, next + 2), ttl, data: readData(type, bytes, next + 10, at) });
+    const recordClass = u16(bytes, next + 2);
+    records.push({ name, type, class: recordClass, ttl, data: readData(type, recordClass, bytes, next + 10, at) });
   }
   return at;
 }
@@ -166,7 +167,7 @@ export function encodeDns(message: DnsMessage): Uint8Array {
     writer.u16(record.type, 'type');
     writer.u16(record.class ?? INTERNET, 'class');
     writer.u32(record.ttl ?? 0, 'ttl');
-    writer.sized(() => writeData(record.type, record.data, writer));
+    writer.sized(() => writeData(record.type, record.class ?? INTERNET, record.data, writer));
   }
   return writer.finish();
 }

@@ -123,17 +123,29 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
     if (!meta && status !== 'END' && values.length + stats.length > 0) {
       throw new FramingError('BAD_REPLY', 'values and stats are followed by END');
     }
-    for (const [name, value] of stats) writeLine(`STAT ${name} ${value}`, output);
+    // As decoders count: from behind the first line, and neither the line that ends the reply nor what ends data.
+    const start = output.length;
+    let most = Number.POSITIVE_INFINITY;
+    const write = (line: string, size: number): void => {
+      if (line.length > this.maxHeaderLength) throw tooLong(line.length, this.maxHeaderLength);
+      writeLine(line, output);
+      const end = output.length - start + size;
+      if (most === Number.POSITIVE_INFINITY) most = end - size + this.maxFrameLength;
+      if (end > most) throw tooLong(end - most + this.maxFrameLength, this.maxFrameLength);
+    };
+    for (const [name, value] of stats) write(`STAT ${name} ${value}`, 0);
     for (const { args, data } of values) {
       const bytes = payloadOf(data);
-      if (bytes.length > this.maxFrameLength) throw tooLong(bytes.length, this.maxFrameLength);
       const words = [...args];
       if (!meta && words.length < 2) throw new FramingError('BAD_REPLY', 'a value has a key and flags');
       words.splice(meta ? 0 : 2, 0, String(bytes.length));
-      writeLine(`${meta ? 'VA' : 'VALUE'} ${words.join(' ')}`, output);
+      write(`${meta ? 'VA' : 'VALUE'} ${words.join(' ')}`, bytes.length);
       output.bytes(bytes).u16(CRLF);
     }
-    if (!meta) writeLine(text === '' ? status : `${status} ${text}`, output);
+    if (meta) return;
+    const last = text === '' ? status : `${status} ${text}`;
+    if (last.length > this.maxHeaderLength) throw tooLong(last.length, this.maxHeaderLength);
+    writeLine(last, output);
   }
 
   private checkLength(part: Partial, end: number): void {

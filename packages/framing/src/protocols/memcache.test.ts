@@ -97,4 +97,35 @@ describe('memcache and memcacheReply', () => {
     expect(fault(memcacheReply({ maxFrameLength: 1000 }), 'VALUE k 0 0\r\n\r\n'.repeat(100))).toBe('FRAME_TOO_LONG');
     expect(fault(memcacheReply({ maxFrameLength: 1000 }), 'STAT\r\n'.repeat(200))).toBe('FRAME_TOO_LONG');
   });
+
+  it('a reply is refused where a decoder with the same limits refuses it, and nowhere else', () => {
+    const items = [
+      { args: ['k', '0'], data: bytes('ab') },
+      { args: ['l', '0', '7'], data: bytes('x'.repeat(12)) },
+    ];
+    const messages = [
+      { status: 'END', text: '', values: items, stats: [] },
+      {
+        status: 'END',
+        text: 'of all',
+        values: [],
+        stats: [['pid', '1'] as [string, string], ['version', '1.6.21'] as [string, string]],
+      },
+      { status: 'VA', text: '', values: [{ args: ['t0'], data: bytes('abc') }], stats: [] },
+      { status: 'CLIENT_ERROR', text: 'bad line', values: [], stats: [] },
+    ];
+    const outcomes = new Set<string>();
+    for (const message of messages) {
+      const stream = text(memcacheReply(), message);
+      for (const limit of ['maxFrameLength', 'maxHeaderLength']) {
+        for (let most = 1; most < 50; most++) {
+          const codec = memcacheReply({ [limit]: most });
+          const decoded = fault(codec, stream) ?? 'fine';
+          expect(refusal(codec, message) ?? 'fine', `${stream} ${limit} ${most}`).toBe(decoded);
+          outcomes.add(decoded);
+        }
+      }
+    }
+    expect([...outcomes].sort()).toEqual(['FRAME_TOO_LONG', 'fine']);
+  });
 });

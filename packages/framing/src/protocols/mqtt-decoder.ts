@@ -49,6 +49,7 @@ function publishOf(flags: number, topic: string, bytes: Uint8Array, version: Mqt
     if (version === 5) properties = readProperties(body);
     payload = body.rest();
   }
+  checkNamed(topic, properties);
   return { type: 'publish', topic, payload, qos, retain, dup, id, properties };
 }
 
@@ -57,6 +58,23 @@ export function checkTopicName(topic: string): void {
   if (topic.includes('#') || topic.includes('+')) {
     throw new FramingError('BAD_VALUE', 'a topic that is published to contains a wildcard (3.3.2.1)');
   }
+}
+
+/** 4.7.3: a name has a character at least, unless an alias, of MQTT 5, stands for it (3.3.2.1). */
+export function checkNamed(topic: string, properties?: MqttProperties): void {
+  if (topic !== '' || properties?.topicAlias !== undefined) return;
+  throw new FramingError('BAD_VALUE', 'a topic that is published to is empty, without an alias (4.7.3)');
+}
+
+/** 4.7.3 */
+export function checkFilter(topic: string): void {
+  if (topic === '') throw new FramingError('BAD_VALUE', 'a topic filter is empty (4.7.3)');
+}
+
+function readFilter(body: BodyReader): string {
+  const topic = body.text();
+  checkFilter(topic);
+  return topic;
 }
 
 function readPacket(number: number, body: BodyReader, version: MqttVersion): MqttPacket {
@@ -88,8 +106,8 @@ function readPacket(number: number, body: BodyReader, version: MqttVersion): Mqt
     case 'unsubscribe': {
       const id = readId(body);
       const properties = propertiesOf(body, version);
-      const topics = [body.text()];
-      while (!body.done) topics.push(body.text());
+      const topics = [readFilter(body)];
+      while (!body.done) topics.push(readFilter(body));
       return { type, id, topics, ...properties };
     }
     case 'pingreq':
@@ -124,7 +142,7 @@ function readSubscribe(body: BodyReader, version: MqttVersion): MqttSubscribe {
   const properties = propertiesOf(body, version);
   const subscriptions: MqttSubscribe['subscriptions'] = [];
   do {
-    const topic = body.text();
+    const topic = readFilter(body);
     const options = body.u8();
     const qos = options & 3;
     const retainHandling = (options >> 4) & 3;
@@ -163,6 +181,7 @@ function readConnect(body: BodyReader): MqttConnect {
     const properties = propertiesOf(body, version);
     const topic = body.text();
     checkTopicName(topic);
+    checkNamed(topic);
     const retain = (flags & 0x20) !== 0;
     packet.will = { topic, payload: body.binary(), qos: qos as MqttQoS, retain, ...properties };
   }

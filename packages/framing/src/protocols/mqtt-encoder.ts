@@ -1,7 +1,7 @@
 import { utf8Bytes } from '../bytes.js';
 import { FramingError, shown, wrongType } from '../errors.js';
 import { BodyWriter } from './mqtt-body.js';
-import { checkTopicName } from './mqtt-decoder.js';
+import { checkFilter, checkNamed, checkTopicName } from './mqtt-decoder.js';
 import type { MqttConnect, MqttPacket, MqttPublish, MqttQoS, MqttSubscribe, MqttVersion } from './mqtt-packets.js';
 import { PACKET_TYPES } from './mqtt-packets.js';
 import { type MqttProperties, writeProperties } from './mqtt-properties.js';
@@ -59,7 +59,10 @@ export function writtenPacket(packet: MqttPacket, given: MqttVersion): Written {
       writeId(packet.id, writer);
       if (version === 5) writeProperties(packet.properties ?? {}, writer);
       checkSome('topics', packet.topics);
-      for (const topic of packet.topics) writer.text(topic, 'topics');
+      for (const topic of packet.topics) {
+        writer.text(topic, 'topics');
+        checkFilter(topic);
+      }
       break;
     case 'auth':
       if (version !== 5) throw new FramingError('BAD_TYPE', 'auth is a packet of MQTT 5');
@@ -86,6 +89,7 @@ function publishFlags({ qos = 0, dup = false, retain = false }: MqttPublish): nu
 function writePublish(packet: MqttPublish, writer: BodyWriter, version: MqttVersion): Uint8Array {
   writer.text(packet.topic, 'topic');
   checkTopicName(packet.topic);
+  checkNamed(packet.topic, version === 5 ? packet.properties : undefined);
   if ((packet.qos ?? 0) > 0) writeId(packet.id, writer);
   if (version === 5) writeProperties(packet.properties ?? {}, writer);
   return bytesOf(packet.payload, 'payload');
@@ -118,6 +122,7 @@ function writeSubscribe(packet: MqttSubscribe, writer: BodyWriter, version: Mqtt
   checkSome('subscriptions', packet.subscriptions);
   for (const each of packet.subscriptions) {
     writer.text(each.topic, 'topic');
+    checkFilter(each.topic);
     checkQoS(each.qos);
     const { noLocal = false, retainAsPublished = false, retainHandling = 0 } = each;
     const options = (noLocal ? 4 : 0) | (retainAsPublished ? 8 : 0) | (retainHandling << 4);
@@ -150,6 +155,7 @@ function writeConnect(packet: MqttConnect, writer: BodyWriter): void {
     if (version === 5) writeProperties(will.properties ?? {}, writer);
     writer.text(will.topic, 'will.topic');
     checkTopicName(will.topic);
+    checkNamed(will.topic);
     writer.binary(will.payload, 'will.payload');
   }
   if (username !== undefined) writer.text(username, 'username');

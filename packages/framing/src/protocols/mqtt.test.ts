@@ -188,4 +188,23 @@ describe('mqtt', () => {
     for (const [packet, code] of wrong) expect(refusal(mqtt(), packet), JSON.stringify(packet).slice(0, 80)).toBe(code);
     expect(refusal(mqtt({ version: 5 }), { type: 'auth', properties: { unknown: 1 } })).toBe('BAD_VALUE');
   });
+
+  it('topics and filters have a character at least, unless an alias stands for one (4.7.3)', () => {
+    const will = { topic: '', payload: 'x' };
+    const packets = [
+      { type: 'publish', topic: '', payload: 'x' },
+      { type: 'subscribe', id: 1, subscriptions: [{ topic: '', qos: 0 }] },
+      { type: 'unsubscribe', id: 1, topics: ['a', ''] },
+      { type: 'connect', version: 4, clientId: 'c', will },
+    ];
+    for (const packet of packets) expect(refusal(mqtt(), packet), packet.type).toBe('BAD_VALUE');
+    for (const stream of ['3003000078', '82050001000000', 'a20400010000', '101100044d5154540406000000016300000000']) {
+      expect(fault(mqtt(), unhex(stream)), stream).toBe('BAD_VALUE');
+    }
+    const codec = mqtt({ version: 5 });
+    expect(fault(codec, unhex('300400000078'))).toBe('BAD_VALUE');
+    const [named] = decodeAll(codec, unhex('30070000032300' + '0578'));
+    expect(named).toMatchObject({ topic: '', properties: { topicAlias: 5 } });
+    expect(refusal(codec, named)).toBeUndefined();
+  });
 });

@@ -88,6 +88,12 @@ describe('proxyHeader', () => {
     expect(refusal(proxyHeader(), { ...tcp4, source: { address: '1.2.3.4', port: 65536 } })).toBe('BAD_VALUE');
     expect(refusal(proxyHeader(), { ...tcp4, source: undefined })).toBe('BAD_VALUE');
     expect(refusal(proxyHeader(), { ...tcp4, version: 2, family: 'inet6' })).toBe('BAD_VALUE');
+    // They would come back as a stream, and not at all.
+    expect(refusal(proxyHeader(), { ...tcp4, protocol: 'dgram' })).toBe('BAD_VALUE');
+    expect(refusal(proxyHeader(), { ...tcp4, tlvs: [{ type: 1, value: new Uint8Array(1) }] })).toBe('BAD_VALUE');
+    const long = { address: '0000:0000:0000:0000:0000:ffff:255.255.255.255', port: 65535 };
+    const tcp6 = { ...tcp4, family: 'inet6', source: long, destination: long };
+    expect(refusal(proxyHeader(), tcp6)).toBe('FRAME_TOO_LONG');
     for (const address of ['/tmp\0/a', '\0', '\0name\0', 'x'.repeat(109)]) {
       const end = { address, port: 0 };
       const unix = { version: 2, command: 'proxy', family: 'unix', protocol: 'stream', source: end, destination: end };
@@ -102,6 +108,10 @@ describe('proxyHeader', () => {
     ];
     const two = { ...tcp4, version: 2 } as const;
     expect(refusal(proxyHeader(), { ...two, tlvs: [sum, sum] })).toBe('BAD_VALUE');
+    // 260 is 4 in its lower byte.
+    for (const length of [3, 5, 260]) {
+      expect(refusal(proxyHeader(), { ...two, tlvs: [{ type: 3, value: new Uint8Array(length) }] })).toBe('BAD_VALUE');
+    }
     // Both are in the header, and the first one, which is checked before the second is seen, is right.
     const bytes = encodeAll(proxyHeader(), [{ ...two, tlvs: [sum, { type: 4, value: new Uint8Array(4) }] }]).slice();
     bytes[bytes.length - 7] = 3;

@@ -113,7 +113,7 @@ function sizeOfFirst(input: Input): number | undefined {
   if (!hasSignature(input, SIGNATURE_1)) return undefined;
   const end = input.indexOf(LF, SIGNATURE_1.length);
   if ((end < 0 ? input.length : end + 1) > LONGEST_LINE) {
-    throw new FramingError('FRAME_TOO_LONG', `a PROXY line has at most ${LONGEST_LINE} bytes (2.1)`);
+    throw lineTooLong();
   }
   if (end < 0) return undefined;
   if (input.u8(end - 1) !== CR) throw badHeader('the PROXY line does not end with CR LF (2.1)');
@@ -227,7 +227,10 @@ function crc32c(bytes: Uint8Array): number {
 }
 
 function writeFirst(header: ProxyHeader, output: Output): void {
-  const { family, source, destination } = header;
+  const { family, protocol, source, destination, tlvs = [] } = header;
+  if (protocol === 'dgram' || tlvs.length > 0) {
+    throw new FramingError('BAD_VALUE', 'datagrams and TLVs are for version 2');
+  }
   if (family === 'unknown') {
     output.text('PROXY UNKNOWN\r\n');
     return;
@@ -241,7 +244,10 @@ function writeFirst(header: ProxyHeader, output: Output): void {
     checkLine('an address', address);
   }
   const ports = [from.port, to.port].map(checkedPort).join(' ');
-  output.text(`PROXY ${family === 'inet' ? 'TCP4' : 'TCP6'} ${from.address} ${to.address} ${ports}\r\n`);
+  const line = `PROXY ${family === 'inet' ? 'TCP4' : 'TCP6'} ${from.address} ${to.address} ${ports}\r\n`;
+  // With the last groups of both in dots, which may be written so but never need to be.
+  if (line.length > LONGEST_LINE) throw lineTooLong();
+  output.text(line);
 }
 
 function writeSecond(header: ProxyHeader, most: number, output: Output): void {
@@ -288,7 +294,8 @@ function tlvBytes({ type, value }: { type: number; value: Uint8Array }): number[
 function writeCheckSum(bytes: Uint8Array, from: number): void {
   for (let at = from; at < bytes.length; at += 3 + ((bytes[at + 1]! << 8) | bytes[at + 2]!)) {
     if (bytes[at] !== CRC32C) continue;
-    if (bytes[at + 2] !== 4) throw new FramingError('BAD_VALUE', 'a checksum has four bytes (2.2.3)');
+    if (bytes[at + 1] !== 0 || bytes[at + 2] !== 4)
+      throw new FramingError('BAD_VALUE', 'a checksum has four bytes (2.2.3)');
     const sum = crc32c(bytes.fill(0, at + 3, at + 7));
     for (let i = 0; i < 4; i++) bytes[at + 3 + i] = sum >>> (24 - 8 * i);
     return;
@@ -316,6 +323,10 @@ function checkedPort(port: number): number {
 
 function headerTooLong(length: number, most: number): FramingError {
   return new FramingError('FRAME_TOO_LONG', `a PROXY header of ${length} bytes; maxFrameLength is ${most}`);
+}
+
+function lineTooLong(): FramingError {
+  return new FramingError('FRAME_TOO_LONG', `a PROXY line has at most ${LONGEST_LINE} bytes (2.1)`);
 }
 
 function badHeader(message: string): FramingError {

@@ -30,6 +30,8 @@ describe('resp', () => {
     }
     expect(one(resp(), '_\r\n')).toBeNull();
     expect(one(resp(), ':+0\r\n')).toBe(0);
+    expect(one(resp(), ':-9223372036854775808\r\n')).toBe(-(2n ** 63n));
+    expect(one(resp(), ':+09223372036854775807\r\n')).toBe(2n ** 63n - 1n);
     expect(one(resp(), ':-0\r\n')).toBe(0);
     expect(one(resp(), '!5\r\nE\r\nxx\r\n')).toEqual(new RespError('E\r\nxx'));
     expect(one(resp(), '>1\r\n+m\r\n')).toBeInstanceOf(RespPush);
@@ -63,6 +65,9 @@ describe('resp', () => {
       ['$abc\r\n', 'BAD_DIGIT'],
       [':12a4\r\n', 'BAD_DIGIT'],
       [':\r\n', 'BAD_DIGIT'],
+      [':9223372036854775808\r\n', 'BAD_VALUE'],
+      [':-9223372036854775809\r\n', 'BAD_VALUE'],
+      [':+99999999999999999999\r\n', 'BAD_VALUE'],
       ['$3\r\nfooXX', 'BAD_TRAILER'],
       ['$-2\r\n', 'BAD_DIGIT'],
       ['$\r\n', 'BAD_DIGIT'],

@@ -364,6 +364,14 @@ class RespCodec extends RespEncoder implements Codec<RespMessage> {
   }
 }
 
+/** So many are never more than 63 bits. */
+const SAFE_DIGITS = 18;
+
+function isInt64(text: string): boolean {
+  const value = BigInt(text.replace('+', ''));
+  return value === BigInt.asIntN(64, value);
+}
+
 const DECIMAL = /^[+-]?\d+$/;
 const FLOAT = /^([+-]?(\d+(\.\d*)?([eE][+-]?\d+)?|inf)|-?nan)$/;
 
@@ -378,7 +386,11 @@ function checkText(input: Input, type: number, from: number, length: number): vo
         if (byte < ZERO || byte > 57) throw fault(input, from + i, 'BAD_DIGIT', 'an integer consists of digits');
       }
       if (length === signed) throw fault(input, from, 'BAD_DIGIT', 'an integer has no digits');
-      if (length - signed > MOST_DIGITS) throw fault(input, from, 'BAD_VALUE', 'an integer of more than 64 bits');
+      if (
+        length - signed > MOST_DIGITS ||
+        (length - signed > SAFE_DIGITS && !isInt64(input.latin1(from, from + length)))
+      )
+        throw fault(input, from, 'BAD_VALUE', 'an integer of more than 64 bits');
       return;
     }
     case BIG:

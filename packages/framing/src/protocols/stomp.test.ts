@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { decodeAll, encodeAll } from '../index.js';
 import { bytes, fault, one, refusal, text } from '../testing/protocol-cases.js';
 import { stomp } from './index.js';
 
@@ -38,5 +39,15 @@ describe('stomp', () => {
     expect(refusal(stomp(), { command: 'CONNECT', headers: { host: 'a\nb:c' } })).toBe('BAD_DELIMITER');
     expect(refusal(stomp(), { command: 'SEND', headers: { a: 'b\0' } })).toBe('BAD_DELIMITER');
     expect(refusal(stomp(), { command: 'SEND\nX:y' })).toBe('BAD_TYPE');
+  });
+
+  it('headers are as long as maxHeaderLength in both directions', () => {
+    const frame = { command: 'SEND', headers: { a: 'b' } };
+    const stream = encodeAll(stomp(), [frame]);
+    const [exact, less] = [stomp({ maxHeaderLength: 8 }), stomp({ maxHeaderLength: 7 })];
+    expect(decodeAll(exact, stream)).toHaveLength(1);
+    expect(refusal(exact, frame)).toBeUndefined();
+    expect(fault(less, stream)).toBe('FRAME_TOO_LONG');
+    expect(refusal(less, frame)).toBe('FRAME_TOO_LONG');
   });
 });

@@ -115,7 +115,9 @@ class StompCodec implements Codec<StompFrame | Uint8Array, StompFrameToSend | Ui
       text += `${escapedText(name, command)}:${escapedText(value, command, true)}\n`;
     }
     const head = utf8Bytes(`${text}\n`);
-    if (head.length > this.maxHeaderLength) throw tooLong(head.length, this.maxHeaderLength);
+    // Without the two line ends behind them, as decoders count.
+    const length = head.length - 2;
+    if (length > this.maxHeaderLength) throw tooLong(length, this.maxHeaderLength);
     output.bytes(head).bytes(bytes).u8(0);
   }
 
