@@ -61,26 +61,19 @@ const LOOP_BELOW = 4;
 
 /** Node's `indexOf` takes no position above, and gives none. */
 const NATIVE_MOST = 0x7fffffff;
-const STRETCH = 0x40000000;
-
-function indexOfByteFar(block: Uint8Array, byte: number, from: number, end: number): number {
-  for (let at = from; at < end; at += STRETCH) {
-    const stretch = new View(block.buffer, block.byteOffset + at, Math.min(STRETCH, end - at));
-    const found = searchNatively.call(stretch, byte, 0);
-    if (found >= 0) return at + found;
-  }
-  return -1;
-}
 
 /** Position of `byte` in `block[from, end)`, or -1. Bytes at and behind `end` are not looked at. */
 export function indexOfByte(block: Uint8Array, byte: number, from: number, end: number): number {
   const near = end - from <= LOOP_BELOW ? end : from + LOOP_BELOW;
   for (let at = from; at < near; at++) if (block[at] === byte) return at;
   if (near === end) return -1;
-  if (end > NATIVE_MOST) return indexOfByteFar(block, byte, near, end);
-  if (end === block.length) return searchNatively.call(block, byte, near);
-  const found = searchNatively.call(new View(block.buffer, block.byteOffset + near, end - near), byte, 0);
-  return found < 0 ? -1 : near + found;
+  if (end === block.length && end <= NATIVE_MOST) return searchNatively.call(block, byte, near);
+  for (let at = near; at < end; at += NATIVE_MOST) {
+    const part = new View(block.buffer, block.byteOffset + at, Math.min(NATIVE_MOST, end - at));
+    const found = searchNatively.call(part, byte, 0);
+    if (found >= 0) return at + found;
+  }
+  return -1;
 }
 
 /**

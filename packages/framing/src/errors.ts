@@ -81,7 +81,7 @@ export const FRAMING_MISUSE = {
   ERR_FRAMING_UNDERRUN: 'A decoder read beyond the bytes that it had made sure of with has().',
   ERR_FRAMING_STALLED: 'A decoder delivered a message, or reported an error, without consuming anything.',
   ERR_FRAMING_FORMAT: 'A format of pack and unpack is malformed.',
-  ERR_FRAMING_NESTED: 'A message was sent, or bytes were taken, while the encoder of another message was writing.',
+  ERR_FRAMING_NESTED: 'A message was sent, or bytes were taken, while an encoder was writing.',
   ERR_FRAMING_RESERVE: 'An encoder filled a reservation with more or fewer bytes than it had reserved.',
 } as const;
 

@@ -144,7 +144,7 @@ export class Framed<I, O = I> {
    *
    * @returns the number of bytes that wait for `flush`
    * @throws {@link FramingError} if it cannot be encoded; nothing of it is queued then
-   * @throws `RangeError` `ERR_FRAMING_NESTED` if another message is half written: called by one of its getters
+   * @throws `RangeError` `ERR_FRAMING_NESTED` if it is called while another one is encoded: by one of its getters
    */
   send(message: O): number {
     this.output.encode(this.codec, message);
@@ -324,7 +324,7 @@ export class Framed<I, O = I> {
 
   private closed(): FramingError {
     const why = this.failed === undefined ? 'end() was called' : `it failed: ${this.failed.message}`;
-    return new FramingError('CLOSED', `push after the end of the framer: ${why}`, {
+    return new FramingError('CLOSED', `push after the end: ${why}`, {
       offset: this.input.offset + this.input.length,
       cause: this.failed,
     });

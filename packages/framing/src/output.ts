@@ -55,8 +55,8 @@ export class OutputQueue implements Output {
   private patching = false;
   /** `length` while a reservation is being filled. */
   private lengthBehindPatch = 0;
-  /** Where the message that is being encoded begins; -1: none is. */
-  private began = -1;
+  /** An encoder is writing: bytes of half a message must not be handed on, nor others be written among them. */
+  private busy = false;
   /** What a failed encoder must be undone to, if more than `at` has changed since the message began. */
   private before: Checkpoint | undefined = undefined;
   /** All bytes that were ever handed on. */
@@ -67,24 +67,26 @@ export class OutputQueue implements Output {
   }
 
   /**
-   * Lets `encoder` write `message`. If it throws, nothing of it stays. A message may send another one while it is being
-   * read, by a getter or a `toJSON`, as long as nothing of it has been written: that one goes before it.
+   * Lets `encoder` write `message`. If it throws, nothing of it stays.
    *
-   * @throws `RangeError` `ERR_FRAMING_NESTED` otherwise
+   * @throws `RangeError` `ERR_FRAMING_NESTED` if an encoder is at work: a getter or a `toJSON` of its message sends another
    */
   encode<O>(encoder: Encoder<O>, message: O): void {
-    if (this.began >= 0) {
-      this.encodeInside(encoder, message);
-      return;
-    }
-    this.began = this.at;
+    this.checkIdle();
+    const { at } = this;
+    this.busy = true;
     this.before = undefined;
     try {
       encoder.encode(message, this);
     } catch (error) {
-      this.refuse(encoder, error);
+      this.rollBack(at);
+      if (typeof encoder.encode !== 'function') {
+        throw wrongType('ERR_FRAMING_CODEC', 'this codec has no encode method');
+      }
+      if (error instanceof FramingError) locate(error, this.gone + this.length);
+      throw error;
     }
-    this.began = -1;
+    this.busy = false;
   }
 
   u8(value: number): this {
@@ -193,7 +195,7 @@ export class OutputQueue implements Output {
    * nothing.
    */
   takeAll(): Uint8Array[] {
-    this.checkWhole();
+    this.checkIdle();
     this.closePiece();
     const pieces = this.pieces;
     this.gone += this.closedBytes;
@@ -205,7 +207,7 @@ export class OutputQueue implements Output {
 
   /** Like `takeAll`, if all is in one piece; otherwise `undefined`, and nothing has happened. */
   takeSingle(): Uint8Array | undefined {
-    this.checkWhole();
+    this.checkIdle();
     if (this.pieces.length > 0 || this.at === this.mark) return undefined;
     const piece = this.open();
     this.gone += this.at - this.mark;
@@ -216,14 +218,14 @@ export class OutputQueue implements Output {
 
   /** All bytes as views, without giving them away. */
   peek(): Uint8Array[] {
-    this.checkWhole();
+    this.checkIdle();
     this.closePiece();
     return this.pieces.slice();
   }
 
   /** Drops the first `n` bytes. */
   consume(n: number): void {
-    this.checkWhole();
+    this.checkIdle();
     this.closePiece();
     this.gone += n;
     this.closedBytes -= n;
@@ -249,35 +251,12 @@ export class OutputQueue implements Output {
     this.before = { block, mark, limit, closedBytes, pieces: this.pieces.length };
   }
 
-  /** Encodes what a message sends while it is being read: the message begins behind it then, whatever becomes of it. */
-  private encodeInside<O>(encoder: Encoder<O>, message: O): void {
-    this.checkWhole();
-    this.began = -1;
-    try {
-      this.encode(encoder, message);
-    } finally {
-      this.began = this.at;
-      this.before = undefined;
-    }
+  private checkIdle(): void {
+    if (this.busy) throw wrongRange('ERR_FRAMING_NESTED', 'an encoder is at work');
   }
 
-  private refuse(encoder: Encoder<never>, error: unknown): never {
-    this.rollBack();
-    if (typeof encoder.encode !== 'function') {
-      throw wrongType('ERR_FRAMING_CODEC', 'this codec has no encode method: it works in one direction only');
-    }
-    if (error instanceof FramingError) locate(error, this.gone + this.length);
-    throw error;
-  }
-
-  /** Bytes of half a message must not be handed on, nor others be written among them. */
-  private checkWhole(): void {
-    if (this.began < 0 || (this.at === this.began && this.before === undefined)) return;
-    throw wrongRange('ERR_FRAMING_NESTED', 'a message was sent, or bytes were taken, while another was being written');
-  }
-
-  private rollBack(): void {
-    const { before, began } = this;
+  private rollBack(at: number): void {
+    const { before } = this;
     if (before !== undefined) {
       if (this.block !== before.block && !this.patching) this.release();
       this.block = before.block;
@@ -287,8 +266,8 @@ export class OutputQueue implements Output {
       this.closedBytes = before.closedBytes;
       this.pieces.length = before.pieces;
     }
-    this.at = began;
-    this.began = -1;
+    this.at = at;
+    this.busy = false;
     this.patching = false;
   }
 
@@ -339,7 +318,6 @@ export class OutputQueue implements Output {
     this.mark = 0;
     this.at = 0;
     this.limit = 0;
-    if (this.began > 0) this.began = 0;
   }
 
   private badValue(verb: string, most: number, value: unknown): never {
@@ -352,7 +330,7 @@ export class OutputQueue implements Output {
   private badPatch(reserved: number, written: number): never {
     throw wrongRange(
       'ERR_FRAMING_RESERVE',
-      `a reservation of ${reserved} bytes must be filled with exactly as many, got ${written}`,
+      `a reservation of ${reserved} bytes must be filled with as many, got ${written}`,
     );
   }
 }

@@ -43,8 +43,11 @@ export abstract class DelimitedCodec<I> implements Codec<I, BytesLike> {
   protected abstract find(input: Input): number;
   /** How many of the last unread bytes may be the beginning of a delimiter. */
   protected abstract pendingAtEnd(input: Input): number;
-  /** Throws if `payload`, followed by `ending` or else by the delimiter that is written, would not be read back as one frame. */
-  protected abstract checkPayload(payload: Uint8Array, ending: Uint8Array | undefined): void;
+  /**
+   * Throws if `payload` would not be read back as one frame. Behind it stands the delimiter that `message` brings along, else
+   * the one that is written.
+   */
+  protected abstract checkPayload(payload: Uint8Array, message: Uint8Array): void;
   /** Length of the delimiter that ends `message`, 0 if none does. */
   protected abstract delimiterAtEnd(message: Uint8Array): number;
   protected abstract writeDelimiter(output: Output): void;
@@ -92,7 +95,7 @@ export abstract class DelimitedCodec<I> implements Codec<I, BytesLike> {
     const ended = this.strip ? 0 : this.delimiterAtEnd(bytes);
     const payload = ended === 0 ? bytes : bytes.subarray(0, bytes.length - ended);
     if (payload.length > this.maxFrameLength) throw tooLong(payload.length, this.maxFrameLength);
-    this.checkPayload(payload, ended === 0 ? undefined : bytes.subarray(payload.length));
+    this.checkPayload(payload, bytes);
     output.bytes(bytes);
     if (ended === 0) this.writeDelimiter(output);
   }

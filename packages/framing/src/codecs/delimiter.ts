@@ -42,8 +42,9 @@ class DelimiterCodec extends DelimitedCodec<Uint8Array> {
     return this.byte >= 0 ? 0 : this.needles.pendingAtEnd(input.length, (at) => input.u8(at));
   }
 
-  protected checkPayload(payload: Uint8Array, ending = this.written): void {
+  protected checkPayload(payload: Uint8Array, message: Uint8Array): void {
     const { needles } = this;
+    const ending = message.length > payload.length ? message.subarray(payload.length) : this.written;
     const inside = needles.search(payload, 0, 0, payload.length);
     if (inside >= 0) throw containsDelimiter(inside);
     if (needles.longest === 1) return;

@@ -22,15 +22,6 @@ describe('lines', () => {
     expect(decode({ strip: false }, 'a\r')).toEqual(['a\r']);
   });
 
-  it('with eol any and strip false a lone LF behind a CR is refused: they would become one line end', () => {
-    const framer = new Framed(lines({ eol: 'any', strip: false }), () => {});
-    framer.send('a\r');
-    expect(() => framer.send('\n')).toThrow(expect.objectContaining({ code: 'BAD_DELIMITER' }));
-    for (const line of ['b\r\n', '\n', 'c\r', '\r']) framer.send(line);
-    const stream = Buffer.concat(framer.flush());
-    expect(decode({ eol: 'any', strip: false }, String(stream))).toEqual(['a\r', 'b\r\n', '\n', 'c\r', '\r']);
-  });
-
   it('with eol any a line that ends with CR is delivered at once, and the LF that follows is not a line', () => {
     const got: string[] = [];
     const framer = new Framed(lines({ eol: 'any' }), (line) => got.push(String(line)));

@@ -10,7 +10,7 @@ import {
   type DelimitedOptions,
   delimitedSettings,
 } from './delimited.js';
-import { OptionReader, payloadOf } from './options.js';
+import { OptionReader } from './options.js';
 
 /** Options of {@link lines}. `final` defaults to `'emit'`. */
 export interface LinesOptions extends DelimitedOptions {
@@ -29,8 +29,6 @@ export interface LinesOptions extends DelimitedOptions {
 const CR_LF = new Uint8Array([CR, LF]);
 const CR_LF_NEEDLE = /* @__PURE__ */ new Needles([CR_LF]);
 const LF_ONLY = new Uint8Array([LF]);
-/** Kept in `output.state` behind a CR alone: with an LF it would be one line end. */
-const BEHIND_CR = Symbol('behind CR');
 const CR_OR_LF = /* @__PURE__ */ new Needles([new Uint8Array([CR]), LF_ONLY]);
 
 /** The names of {@link LinesOptions}. */
@@ -105,22 +103,6 @@ export abstract class AnyLinesCodec<I> extends DelimitedCodec<I> {
     return super.end(input);
   }
 
-  override encode(message: BytesLike, output: Output): void {
-    if (this.strip || this.eol !== 'any') {
-      super.encode(message, output);
-      return;
-    }
-    const bytes = payloadOf(message);
-    if (bytes[0] === LF && output.state === BEHIND_CR) {
-      throw new FramingError(
-        'BAD_DELIMITER',
-        'an empty line that ends with LF, behind a CR: the two would become one end',
-      );
-    }
-    super.encode(bytes, output);
-    output.state = bytes[bytes.length - 1] === CR ? BEHIND_CR : undefined;
-  }
-
   protected checkPayload(payload: Uint8Array): void {
     const size = payload.length;
     const lf = indexOfByte(payload, LF, 0, size);
@@ -161,7 +143,8 @@ class LinesCodec extends AnyLinesCodec<Uint8Array> {
  * Lines. Messages are bytes without their line end; {@link utf8Lines} makes strings of them.
  *
  * Encoding a payload that contains a line end, or any LF, throws `BAD_DELIMITER`: nothing that a user typed becomes two
- * lines. So does, with `eol: 'any'` and `strip: false`, a lone LF behind a CR. An unterminated last line is a message, unless `final: 'error'`.
+ * lines. An unterminated last line is a message, unless `final: 'error'`. With `eol: 'any'` and `strip: false` a message that
+ * is a lone LF, sent behind one that ends with CR, becomes one line end with it: that is not noticed.
  *
  * @throws `TypeError`, `RangeError` `ERR_FRAMING_OPTION`
  */
