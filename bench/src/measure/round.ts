@@ -7,7 +7,7 @@
  *   pass 2              B D A C     ...
  *   stop                A B C D
  *
- * Only one server is under load at a time, and the others rest. The slices of a pass lie within a second or two, so that a machine whose
+ * Only one server is under load at a time, and the others rest. The slices of a pass lie within seconds, so that a machine whose
  * speed changes disturbs them alike, and their ratios little. Idle connections beside the load (crowd.ts) are opened when a server starts, and
  * stay open until its end. What cannot be sliced is measured in one go, in the middle of a random pass.
  */

@@ -113,6 +113,7 @@ export class FramedChannel<I, O = I> {
    * @returns `false`: the channel is above its high-water mark, wait for 'drain' (while an incoming chunk is being
    * handled the answer may lag 16 KiB behind); or it takes no more, after `end` or its close: the message is dropped
    * @throws {@link FramingError} if the message cannot be encoded; the channel goes on
+   * @throws `RangeError` `ERR_FRAMING_NESTED` if it is called while another one is encoded: by one of its getters
    */
   send(message: O): boolean {
     if (this.sendingEnded) return false;

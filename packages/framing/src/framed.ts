@@ -154,6 +154,8 @@ export class Framed<I, O = I> {
   /**
    * The bytes to write, in order, for one gathered write. They stay queued until `consumed` drops them. Payloads above
    * 1 KiB are the very arrays that were sent: leave them alone until they have been written.
+   *
+   * @throws `RangeError` `ERR_FRAMING_NESTED` while a message is being encoded
    */
   flush(): Uint8Array[] {
     return this.output.peek();
@@ -162,7 +164,7 @@ export class Framed<I, O = I> {
   /**
    * Drops the first `bytes` of what `flush` gives; by default all of it. After a partial write, the number written.
    *
-   * @throws `RangeError` `ERR_FRAMING_COUNT` if there are not as many
+   * @throws `RangeError` `ERR_FRAMING_COUNT` if there are not as many; `ERR_FRAMING_NESTED` while a message is being encoded
    */
   consumed(bytes: number = this.output.length): void {
     if (!Number.isSafeInteger(bytes) || bytes < 0 || bytes > this.output.length) {

@@ -1,6 +1,6 @@
 import { BatchFramer } from './batch-framer.js';
-import { View } from './bytes.js';
 import type { Decoder, Encoder } from './codec.js';
+import { concat } from './cuttings.js';
 import { shown, wrongType } from './errors.js';
 import { checkEncoder, type FramedOptions } from './framed.js';
 import { OutputQueue } from './output.js';
@@ -142,15 +142,7 @@ export function encoderStream<O>(codec: Encoder<O>): TransformStream<O, Uint8Arr
   return new TransformStream<O, Uint8Array>({
     transform(message, controller) {
       output.encode(codec, message);
-      const { length } = output;
-      if (length === 0) return;
-      const chunk = new View(new ArrayBuffer(length), 0, length);
-      let at = 0;
-      for (const piece of output.takeAll()) {
-        chunk.set(piece, at);
-        at += piece.length;
-      }
-      controller.enqueue(chunk);
+      if (output.length > 0) controller.enqueue(concat(output.takeAll()));
     },
   });
 }

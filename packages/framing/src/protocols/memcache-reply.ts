@@ -124,14 +124,12 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
       throw new FramingError('BAD_REPLY', 'values and stats are followed by END');
     }
     // As decoders count: from behind the first line, and neither the line that ends the reply nor what ends data.
-    const start = output.length;
-    let most = Number.POSITIVE_INFINITY;
+    let start = -1;
     const write = (line: string, size: number): void => {
-      if (line.length > this.maxHeaderLength) throw tooLong(line.length, this.maxHeaderLength);
-      writeLine(line, output);
-      const end = output.length - start + size;
-      if (most === Number.POSITIVE_INFINITY) most = end - size + this.maxFrameLength;
-      if (end > most) throw tooLong(end - most + this.maxFrameLength, this.maxFrameLength);
+      this.writeHead(line, output);
+      if (start < 0) start = output.length;
+      const length = output.length - start + size;
+      if (length > this.maxFrameLength) throw tooLong(length, this.maxFrameLength);
     };
     for (const [name, value] of stats) write(`STAT ${name} ${value}`, 0);
     for (const { args, data } of values) {
@@ -142,10 +140,12 @@ class MemcacheReplyCodec implements Codec<MemcacheReply | Uint8Array> {
       write(`${meta ? 'VA' : 'VALUE'} ${words.join(' ')}`, bytes.length);
       output.bytes(bytes).u16(CRLF);
     }
-    if (meta) return;
-    const last = text === '' ? status : `${status} ${text}`;
-    if (last.length > this.maxHeaderLength) throw tooLong(last.length, this.maxHeaderLength);
-    writeLine(last, output);
+    if (!meta) this.writeHead(text === '' ? status : `${status} ${text}`, output);
+  }
+
+  private writeHead(line: string, output: Output): void {
+    if (line.length > this.maxHeaderLength) throw tooLong(line.length, this.maxHeaderLength);
+    writeLine(line, output);
   }
 
   private checkLength(part: Partial, end: number): void {
