@@ -171,3 +171,15 @@ export function asciiText(bytes: Uint8Array): string | undefined {
   const text = utf8Text(bytes);
   return text?.length === bytes.length ? text : undefined;
 }
+
+/** The chunks in one piece, in memory of its own. */
+export function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  const size = chunks.reduce((sum, { length }) => sum + length, 0);
+  const bytes = new View(new ArrayBuffer(size), 0, size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}

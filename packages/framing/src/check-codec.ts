@@ -1,7 +1,7 @@
 /** For authors of codecs: whether a codec keeps the law, the same messages and the same error in any chunking. */
-import { utf8Bytes } from './bytes.js';
+import { concat, utf8Bytes } from './bytes.js';
 import type { Codec, Decoder } from './codec.js';
-import { type CuttingOptions, concat, cuttings } from './cuttings.js';
+import { type CuttingOptions, cuttings } from './cuttings.js';
 import { FramingError, type FramingErrorCode, shown, wrongType } from './errors.js';
 import { checkDecoder, Framed } from './framed.js';
 import { hexOf, unhex } from './hex.js';

@@ -1,4 +1,4 @@
-import { View } from './bytes.js';
+import { concat } from './bytes.js';
 import type { Codec, Decoder, Encoder } from './codec.js';
 import { checkDecoder, checkEncoder, Framed, type FramedOptions } from './framed.js';
 import { OutputQueue } from './output.js';
@@ -26,11 +26,5 @@ export function encodeAll<O>(codec: Encoder<O>, messages: Iterable<O>): Uint8Arr
   checkEncoder(codec);
   const output = new OutputQueue();
   for (const message of messages) output.encode(codec, message);
-  const bytes = new View(new ArrayBuffer(output.length), 0, output.length);
-  let at = 0;
-  for (const piece of output.takeAll()) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return concat(output.takeAll());
 }

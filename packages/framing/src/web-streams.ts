@@ -1,6 +1,6 @@
 import { BatchFramer } from './batch-framer.js';
+import { concat } from './bytes.js';
 import type { Decoder, Encoder } from './codec.js';
-import { concat } from './cuttings.js';
 import { shown, wrongType } from './errors.js';
 import { checkEncoder, type FramedOptions } from './framed.js';
 import { OutputQueue } from './output.js';

@@ -1,5 +1,5 @@
+import { concat } from '../bytes.js';
 import type { Codec } from '../codec.js';
-import { concat } from '../cuttings.js';
 import { encodeAll } from '../decode-all.js';
 import { Framed, type FramedOptions } from '../framed.js';
 import { sameMessage } from '../same-message.js';

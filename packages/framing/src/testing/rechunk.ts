@@ -5,7 +5,8 @@ import { type Codec, Framed, FramingError } from '../index.js';
 import * as protocols from '../protocols/index.js';
 import type { DecodeVector } from './vectors.js';
 
-export { concat, cuttings, inPieces } from '../cuttings.js';
+export { concat } from '../bytes.js';
+export { cuttings, inPieces } from '../cuttings.js';
 export { unhex } from '../hex.js';
 
 /** What a stream gave: messages in hex, recoverable errors, and the fatal error with its place. */
